@@ -1,0 +1,1 @@
+"""Scorers for amplified rollouts, installed as `inspect_lda.scorers`."""

@@ -1,0 +1,1 @@
+"""Ready-made tasks, installed as `inspect_lda.tasks`."""
