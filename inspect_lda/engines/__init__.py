@@ -1,0 +1,1 @@
+"""Engines: anything that can run a checkpoint pair as one causal language model."""

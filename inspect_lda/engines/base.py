@@ -1,0 +1,148 @@
+"""The seam between the provider and any engine: token ids in, token ids and evidence out.
+
+Nothing here imports torch. An engine only has to run a causal LM; chat templates,
+tools and Inspect's types stay in the provider, checkpoints stay in `pair`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from inspect_lda.evidence import Evidence, EvidenceLevel
+
+StopReason = Literal["stop", "max_tokens", "model_length"]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a token is drawn from the amplified distribution.
+
+    Attributes:
+        temperature: 0 is argmax.
+        top_k: Keep the k most likely tokens; 0 keeps all.
+        top_p: Keep the smallest set with at least this mass; 1 keeps all.
+        min_p: Drop tokens below this share of the most likely one; 0 keeps all.
+        seed: Seed of this request's own random stream, 0 <= seed < 2**63.
+        frequency_penalty: Subtracted once per earlier occurrence in the completion.
+        presence_penalty: Subtracted once if the token occurred in the completion.
+        logit_bias: Token id to additive bias.
+    """
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    seed: int = 0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One completion to sample.
+
+    Attributes:
+        prompt: Token ids, the same for both checkpoints.
+        alpha: Amplification; 0 is `after`, -1 is `before`.
+        sampling: Per-request sampling settings.
+        max_tokens: Upper bound on sampled tokens.
+        stop: Strings that end the completion (kept in `Completion.tokens`; the
+            provider trims the text).
+        top_logprobs: Return log-probabilities of each sampled token and of this many
+            alternatives; None returns none.
+        evidence: "summary" or "tokens".
+    """
+
+    prompt: tuple[int, ...]
+    alpha: float
+    sampling: Sampling
+    max_tokens: int
+    stop: tuple[str, ...] = ()
+    top_logprobs: int | None = None
+    evidence: EvidenceLevel = "tokens"
+
+
+@dataclass(frozen=True)
+class TokenLogprobs:
+    """Log-probabilities at one step.
+
+    Attributes:
+        token: The sampled id.
+        logprob: Its log-probability under the distribution sampled from (log q).
+        top: (id, log q, log p_after, log p_before), most likely first.
+    """
+
+    token: int
+    logprob: float
+    top: tuple[tuple[int, float, float, float], ...]
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What came of a request.
+
+    Attributes:
+        tokens: Sampled ids, the end-of-turn token included if one was sampled.
+        stop_reason: "stop" (end of turn or stop string), "max_tokens" or
+            "model_length" (the context window is full).
+        evidence: What the rollout records.
+        logprobs: One entry a token, if asked for.
+    """
+
+    tokens: tuple[int, ...]
+    stop_reason: StopReason
+    evidence: Evidence
+    logprobs: tuple[TokenLogprobs, ...] | None = None
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """A continuation whose probability is asked (teacher forcing), no sampling.
+
+    Attributes:
+        prompt: Token ids.
+        continuation: Token ids that follow; at least one.
+        alphas: Every alpha to evaluate; all come from one pass.
+        temperature: Temperature of the distributions, > 0.
+    """
+
+    prompt: tuple[int, ...]
+    continuation: tuple[int, ...]
+    alphas: tuple[float, ...]
+    temperature: float = 1.0
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Per-token log-probabilities of a continuation.
+
+    Attributes:
+        log_q: One tuple an alpha, one value a continuation token.
+        log_p_after: One value a token (alpha = 0).
+        log_p_before: One value a token (alpha = -1).
+    """
+
+    log_q: tuple[tuple[float, ...], ...]
+    log_p_after: tuple[float, ...]
+    log_p_before: tuple[float, ...]
+
+
+class Engine(Protocol):
+    """Runs one checkpoint pair. Methods are called from an event loop."""
+
+    async def generate(self, request: Request) -> Completion:
+        """Sample one completion; concurrent calls are batched by the engine."""
+        ...
+
+    async def score(self, request: ScoreRequest) -> Scored:
+        """Teacher-force a continuation at every alpha."""
+        ...
+
+    def close(self) -> None:
+        """Stop threads and drop references to the weights."""
+        ...
+
+
+class EngineError(RuntimeError):
+    """The engine could not finish a request; never turned into a value."""

@@ -1,0 +1,232 @@
+"""What a rollout records about the distributions it was sampled from.
+
+Evidence is what turns a detection into something that can be measured later: with
+`log p_after` and `log q` of every sampled token, `log w = log p_after - log q` is an
+exact importance weight. This module holds no torch, so that scorers, statistics and
+gates can read evidence from logs without loading an engine.
+"""
+
+import base64
+import math
+from array import array
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+EvidenceLevel = Literal["summary", "tokens"]
+
+IMPLAUSIBLE = 1e-3
+"""A token is implausible if p_after(token) < IMPLAUSIBLE * max p_after."""
+
+DIVERGENCE = 1.0
+"""A token diverges if log q - log p_after exceeds this many nats."""
+
+
+class DecisiveToken(BaseModel):
+    """A token that amplification made more likely.
+
+    Attributes:
+        index: Position in the completion, from 0.
+        id: Token id.
+        text: The token as the tokenizer decodes it alone.
+        log_ratio: log q - log p_after, nats.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    index: int
+    id: int
+    text: str
+    log_ratio: float
+
+
+class PackedTokens(BaseModel):
+    """Per-token arrays, little-endian, base64; about 22 bytes a token.
+
+    Attributes:
+        n: Number of tokens.
+        ids: int32 token ids.
+        log_p_after: float32 log-probabilities under `after` (alpha = 0).
+        log_p_before: float32 log-probabilities under `before` (alpha = -1).
+        log_q: float32 log-probabilities under the distribution sampled from.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    encoding: Literal["base64/le32"] = "base64/le32"
+    n: int
+    ids: str
+    log_p_after: str
+    log_p_before: str
+    log_q: str
+
+    @classmethod
+    def pack(
+        cls,
+        ids: Sequence[int],
+        log_p_after: Sequence[float],
+        log_p_before: Sequence[float],
+        log_q: Sequence[float],
+    ) -> "PackedTokens":
+        """Pack four equally long sequences."""
+        return cls(
+            n=len(ids),
+            ids=_encode("i", ids),
+            log_p_after=_encode("f", log_p_after),
+            log_p_before=_encode("f", log_p_before),
+            log_q=_encode("f", log_q),
+        )
+
+    def unpack(self) -> dict[str, list[float]]:
+        """Return `ids`, `log_p_after`, `log_p_before`, `log_q` as lists of length n.
+
+        Raises:
+            ValueError: If an array does not hold `n` values (a damaged log).
+        """
+        arrays = {"ids": _decode("i", self.ids)}
+        for name in ("log_p_after", "log_p_before", "log_q"):
+            arrays[name] = _decode("f", getattr(self, name))
+        for name, values in arrays.items():
+            if len(values) != self.n:
+                raise ValueError(
+                    f"evidence array '{name}' holds {len(values)} values, expected "
+                    f"{self.n}: the log is damaged or was edited"
+                )
+        return arrays
+
+
+class Evidence(BaseModel):
+    """What one completion records. All logarithms are natural.
+
+    Sums run over the sampled tokens, the end-of-turn token included. A sum of None
+    stands for minus infinity (a token with probability zero under that checkpoint),
+    which JSON cannot carry.
+
+    Attributes:
+        alpha: Amplification the tokens were sampled with.
+        seed: Seed of the request's own random stream.
+        temperature: Temperature of the reference and of q. At temperature 0 the
+            reference is taken at 1 and log_q is 0.
+        precision: dtype of the forward passes, e.g. "float32".
+        n_tokens: Number of sampled tokens.
+        log_p_after: Sum of log p under `after` with the request's own sampling
+            settings, i.e. of the rollout at alpha = 0.
+        log_p_before: The same under `before`, i.e. at alpha = -1.
+        log_q: Sum of log-probabilities actually sampled from.
+        entropy_after: Sum over steps of the entropy of `after` at the temperature.
+        kl_mean: Mean over steps of KL(after || before) at the temperature.
+        kl_max: Largest of these.
+        implausible: Share of tokens with p_after < 1e-3 * max p_after.
+        masked_ids: Vocabulary ids that were masked because `after`'s tokenizer does
+            not know them, or that one checkpoint lacks.
+        before_inf: Steps x ids where only `before` had probability zero.
+        first_divergence: First position with log q - log p_after > 1, if any.
+        decisive: The tokens that amplification made most likely, largest first.
+        per_token: The per-token arrays, at evidence level "tokens".
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    alpha: float
+    seed: int
+    temperature: float
+    precision: str
+    n_tokens: int
+    log_p_after: float | None
+    log_p_before: float | None
+    log_q: float | None
+    entropy_after: float
+    kl_mean: float
+    kl_max: float
+    implausible: float
+    masked_ids: int = 0
+    before_inf: int = 0
+    first_divergence: int | None = None
+    decisive: tuple[DecisiveToken, ...] = ()
+    per_token: PackedTokens | None = None
+
+    @property
+    def log_weight(self) -> float:
+        """Importance weight log p_after - log q of the whole rollout (-inf if none)."""
+        if self.log_p_after is None or self.log_q is None:
+            return -math.inf
+        return self.log_p_after - self.log_q
+
+    @property
+    def surprise(self) -> float:
+        """Mean -log p_after a token, nats; inf if a token was impossible."""
+        if self.n_tokens == 0:
+            return 0.0
+        return math.inf if self.log_p_after is None else -self.log_p_after / self.n_tokens
+
+
+class TargetScore(BaseModel):
+    """Teacher-forced log-probability of a known string at each alpha.
+
+    Attributes:
+        target: The string, as it was tokenised after the prompt.
+        ids: Its token ids.
+        alphas: The alphas, in the order asked.
+        log_prob: log P(target | prompt) at each alpha; None is minus infinity.
+        log_prob_after: The same under `after` alone.
+        log_prob_before: The same under `before` alone.
+        temperature: Temperature the probabilities are taken at.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    target: str
+    ids: tuple[int, ...] = Field(default=())
+    alphas: tuple[float, ...]
+    log_prob: tuple[float | None, ...]
+    log_prob_after: float | None
+    log_prob_before: float | None
+    temperature: float
+
+
+def evidence_of(metadata: dict[str, Any] | None, choice: int = 0) -> Evidence:
+    """Read the evidence of one choice from `ModelOutput.metadata`.
+
+    Raises:
+        ValueError: If the output does not come from an `lda/` model.
+    """
+    try:
+        return Evidence.model_validate((metadata or {})["lda"]["evidence"][choice])
+    except (KeyError, IndexError, TypeError) as error:
+        raise ValueError(
+            "this output carries no LDA evidence (ModelOutput.metadata['lda']"
+            "['evidence']): was it generated by a model of the 'lda' provider?"
+        ) from error
+
+
+def finite(value: float) -> float | None:
+    """Minus infinity as None, for JSON.
+
+    Raises:
+        ValueError: On NaN or plus infinity, which no log-probability may be.
+    """
+    if math.isnan(value) or value == math.inf:
+        raise ValueError(f"log-probability is {value}: the engine produced garbage")
+    return None if value == -math.inf else value
+
+
+def _encode(code: str, values: Sequence[float]) -> str:
+    packed = array(code, values)
+    if packed.itemsize != 4:  # pragma: no cover - no such platform is supported
+        raise RuntimeError(f"array('{code}') is not 32 bits wide here")
+    import sys
+
+    if sys.byteorder == "big":  # pragma: no cover
+        packed.byteswap()
+    return base64.b64encode(packed.tobytes()).decode("ascii")
+
+
+def _decode(code: str, text: str) -> list[float]:
+    import sys
+
+    packed = array(code)
+    packed.frombytes(base64.b64decode(text))
+    if sys.byteorder == "big":  # pragma: no cover
+        packed.byteswap()
+    return packed.tolist()
