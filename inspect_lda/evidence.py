@@ -8,6 +8,7 @@ gates can read evidence from logs without loading an engine.
 
 import base64
 import math
+import sys
 from array import array
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -158,7 +159,9 @@ class Evidence(BaseModel):
         """Mean -log p_after a token, nats; inf if a token was impossible."""
         if self.n_tokens == 0:
             return 0.0
-        return math.inf if self.log_p_after is None else -self.log_p_after / self.n_tokens
+        return (
+            math.inf if self.log_p_after is None else -self.log_p_after / self.n_tokens
+        )
 
 
 class TargetScore(BaseModel):
@@ -215,16 +218,12 @@ def _encode(code: str, values: Sequence[float]) -> str:
     packed = array(code, values)
     if packed.itemsize != 4:  # pragma: no cover - no such platform is supported
         raise RuntimeError(f"array('{code}') is not 32 bits wide here")
-    import sys
-
     if sys.byteorder == "big":  # pragma: no cover
         packed.byteswap()
     return base64.b64encode(packed.tobytes()).decode("ascii")
 
 
 def _decode(code: str, text: str) -> list[float]:
-    import sys
-
     packed = array(code)
     packed.frombytes(base64.b64decode(text))
     if sys.byteorder == "big":  # pragma: no cover

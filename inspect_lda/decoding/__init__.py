@@ -1,0 +1,1 @@
+"""The decoding rule: combination, truncation and sampling as pure tensor functions."""
