@@ -9,13 +9,14 @@ advanced layer 0 of `after`.
 
 import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
+from peft import PeftModel
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
-from transformers.generation import GenerationMixin
+from transformers.generation.utils import GenerationMixin
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from inspect_lda.decoding.amplify import amplify
@@ -36,7 +37,7 @@ class AmplifiedOutput(CausalLMOutputWithPast):
     before_logits: Tensor | None = None
 
 
-class AmplifiedLM(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
+class AmplifiedLM(PreTrainedModel, GenerationMixin):
     """A checkpoint pair whose logits are `after + alpha * (after - before)`.
 
     A row's alpha is a forward argument, so `generate(alpha=...)` works, with a number
@@ -57,10 +58,13 @@ class AmplifiedLM(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
     _supports_attention_backend = True
     _can_compile_fullgraph = True
 
+    before: PreTrainedModel
+    after: PreTrainedModel
+
     def __init__(
         self,
-        before: nn.Module,
-        after: nn.Module,
+        before: PreTrainedModel,
+        after: PreTrainedModel,
         *,
         allowed: Tensor | None = None,
         shared: Tensor | None = None,
@@ -149,26 +153,26 @@ class AmplifiedLM(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
                 Cache(layers=cache.layers[: self.n_after]),
                 Cache(layers=cache.layers[self.n_after :]),
             )
-            cache._lda_views = views
+            setattr(cache, "_lda_views", views)  # noqa: B010
         return views[0], views[1]
 
     @property
     def device(self) -> torch.device:
         """Device of `after`, where the combination happens."""
-        return self.after.device  # type: ignore[no-any-return]
+        return self.after.device
 
     @property
     def dtype(self) -> torch.dtype:
         """Dtype of the forward passes; the combination is float32 always."""
-        return self.after.dtype  # type: ignore[no-any-return]
+        return self.after.dtype
 
     def get_input_embeddings(self) -> nn.Module:
         """Embeddings of `after`."""
-        return self.after.get_input_embeddings()  # type: ignore[no-any-return]
+        return self.after.get_input_embeddings()
 
     def get_output_embeddings(self) -> nn.Module:
         """Head of `after`."""
-        return self.after.get_output_embeddings()  # type: ignore[no-any-return]
+        return cast(nn.Module, self.after.get_output_embeddings())
 
     def set_attn_implementation(self, *args: Any, **kwargs: Any) -> None:
         """Set the attention implementation of both halves."""
@@ -198,18 +202,21 @@ class AmplifiedLM(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
         """Each half keeps its own tie; never tie across them."""
 
 
-def _causal_lm(model: nn.Module) -> Any:
+def _causal_lm(model: PreTrainedModel) -> PreTrainedModel:
     # peft injects adapter layers into the base model; calling that directly saves
     # the wrapper's keyword handling on every step.
-    inner = getattr(model, "get_base_model", None)
-    return inner() if inner is not None else model
+    if isinstance(model, PeftModel):
+        return cast(PreTrainedModel, model.get_base_model())
+    return model
 
 
-def _text_config(model: Any) -> PreTrainedConfig:
+def _text_config(model: PreTrainedModel) -> PreTrainedConfig:
     return model.config.get_text_config(decoder=True)
 
 
-def _joint_config(after: Any, before: Any | None) -> PreTrainedConfig:
+def _joint_config(
+    after: PreTrainedModel, before: PreTrainedModel | None
+) -> PreTrainedConfig:
     config = copy.deepcopy(_text_config(after))
     halves = [_text_config(after)] + ([] if before is None else [_text_config(before)])
     config.num_hidden_layers = sum(half.num_hidden_layers for half in halves)

@@ -6,7 +6,7 @@ knows nothing of amplification; it keeps a left-padded cache and its mask.
 """
 
 from collections.abc import Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -144,19 +144,29 @@ class RollingBatch(Generic[RowT]):
         self._mask = self._mask[kept]
         padding = int(self._mask.any(0).int().argmax())
         self._mask = self._mask[:, padding:]
-        for layer in self._cache.layers:
+        for layer in _layers(self._cache):
             layer.keys = layer.keys[kept][:, :, padding:]
             layer.values = layer.values[kept][:, :, padding:]
 
     def _merge(self, cache: Cache, mask: Tensor) -> None:
         assert self._cache is not None
         length = max(self._mask.shape[1], mask.shape[1])
-        for old, new in zip(self._cache.layers, cache.layers, strict=True):
+        for old, new in zip(_layers(self._cache), _layers(cache), strict=True):
             old.keys = torch.cat([_left_pad(t.keys, length) for t in (old, new)])
             old.values = torch.cat([_left_pad(t.values, length) for t in (old, new)])
         self._mask = torch.cat(
             [pad(m, (length - m.shape[1], 0)) for m in (self._mask, mask)]
         )
+
+
+class _Layer(Protocol):
+    keys: Tensor
+    values: Tensor
+
+
+def _layers(cache: Cache) -> list[_Layer]:
+    # Rolling decoders make plain growing layers only, which hold `[B, H, n, D]`.
+    return cast(list[_Layer], cache.layers)
 
 
 def _left_pad(states: Tensor, length: int) -> Tensor:

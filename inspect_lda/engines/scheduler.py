@@ -1,4 +1,4 @@
-"""One thread that feeds a rolling batch, beside the event loop and never blocking it."""
+"""One thread that feeds a rolling batch, beside the event loop."""
 
 import queue
 import threading

@@ -37,7 +37,7 @@ class PairDecoder:
         self._shared = vocabulary.shared.to(device)
         self.model = AmplifiedLM(
             pair.before, pair.after, allowed=self._allowed, shared=self._shared
-        ).eval()
+        )
         self._sampler = Sampler(self._allowed, self._shared)
         self._decoding = Decoding(
             tokenizer=pair.tokenizer,
