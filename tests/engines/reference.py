@@ -1,4 +1,4 @@
-"""The oracle: two checkpoints, float32, one unpadded row, no cache, plain arithmetic."""
+"""The oracle: two checkpoints, float32, one unpadded row, no cache."""
 
 from collections.abc import Callable, Sequence
 
