@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 import torch
-from inspect_lda.pair import Pair, PairSpec
 from scipy import stats
 
 from inspect_lda.engines.base import (
@@ -21,6 +20,7 @@ from inspect_lda.engines.base import (
     ScoreRequest,
 )
 from inspect_lda.engines.transformers import TransformersEngine
+from inspect_lda.pair import Pair, PairSpec
 from tests.engines.reference import argmax, reference_decode, reference_logits
 from tests.tiny import ARCHITECTURES, EOS, save_checkpoint, tiny_model, tiny_tokenizer
 
