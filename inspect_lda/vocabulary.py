@@ -6,7 +6,7 @@ knows carry arbitrary logits, whose difference amplification would turn into gar
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from inspect_lda.errors import LDAError
 
@@ -76,6 +76,42 @@ def build_vocabulary(
         names = _some(of_before[i] for i in sorted(dropped))
         notes.append(f"{len(dropped)} tokens only in before, never sampled: {names}")
     return Vocabulary(size, allowed, shared, tuple(notes))
+
+
+def end_of_turn_ids(
+    after: Any,
+    before: Any,
+    tokenizer: "PreTrainedTokenizerBase",
+    vocabulary: Vocabulary,
+) -> tuple[frozenset[int], str | None]:
+    """Every id that ends a turn for either model, and a note if they disagree.
+
+    Args:
+        after: The model, for its `generation_config`.
+        before: The same.
+        tokenizer: That of `after`.
+        vocabulary: Ids that `after` cannot emit end nothing, and ids that mean another
+            string to `before` are not its end of turn.
+    """
+    ours, theirs = (_eos_of(model) for model in (after, before))
+    known = vocabulary.allowed.nonzero().flatten().tolist()
+    shared = vocabulary.shared.nonzero().flatten().tolist()
+    ids = (ours & frozenset(known)) | (theirs & frozenset(shared))
+    if tokenizer.eos_token_id in known:
+        ids |= {int(tokenizer.eos_token_id)}
+    if ours == theirs:
+        return ids, None
+    return ids, (
+        f"the end-of-turn ids differ (after {sorted(ours)}, before {sorted(theirs)}): "
+        f"any of {sorted(ids)} ends a turn"
+    )
+
+
+def _eos_of(model: Any) -> frozenset[int]:
+    found = model.generation_config.eos_token_id
+    if found is None:
+        return frozenset()
+    return frozenset(found if isinstance(found, list) else [found])
 
 
 def _check_width(
