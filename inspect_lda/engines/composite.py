@@ -63,13 +63,13 @@ class AmplifiedLM(PreTrainedModel, GenerationMixin):
 
     def __init__(
         self,
-        before: PreTrainedModel,
-        after: PreTrainedModel,
+        before: PreTrainedModel | PeftModel,
+        after: PreTrainedModel | PeftModel,
         *,
         allowed: Tensor | None = None,
         shared: Tensor | None = None,
     ) -> None:
-        before, after = _causal_lm(before), _causal_lm(after)
+        before, after = causal_lm(before), causal_lm(after)
         config = _joint_config(after, None if before is after else before)
         super().__init__(config)
         self.after = after
@@ -206,7 +206,8 @@ class AmplifiedLM(PreTrainedModel, GenerationMixin):
         """Each half keeps its own tie; never tie across them."""
 
 
-def _causal_lm(model: PreTrainedModel) -> PreTrainedModel:
+def causal_lm(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
+    """The causal LM inside a PeftModel, or the model itself."""
     # peft injects adapter layers into the base model; calling that directly saves
     # the wrapper's keyword handling on every step.
     if isinstance(model, PeftModel):

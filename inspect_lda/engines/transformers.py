@@ -17,10 +17,10 @@ from inspect_lda.engines.base import (
     Scored,
     ScoreRequest,
 )
-from inspect_lda.engines.composite import AmplifiedLM
 from inspect_lda.engines.rows import Decoding, RowState
 from inspect_lda.engines.sampler import Sampler
 from inspect_lda.engines.scheduler import Scheduler
+from inspect_lda.engines.trunk import amplified_lm
 from inspect_lda.pair import Pair, PairSpec, load_pair
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class PairDecoder:
         device = pair.after.device
         self._allowed = vocabulary.allowed.to(device)
         self._shared = vocabulary.shared.to(device)
-        self.model = AmplifiedLM(
+        self.model = amplified_lm(
             pair.before, pair.after, allowed=self._allowed, shared=self._shared
         )
         self._sampler = Sampler(self._allowed, self._shared)
