@@ -84,11 +84,7 @@ class PairDecoder:
     def draw(self, states: tuple[Tensor, ...], rows: list[RowState]) -> list[int]:
         """Amplify, draw, measure and record one token a row."""
         after, before = states
-        alpha = torch.tensor([row.request.alpha for row in rows], device=self.device)
-        amplified = amplify(
-            after, before, alpha, allowed=self._allowed, shared=self._shared
-        )
-        return self._sampler(amplified, after, before, rows)
+        return self._sampler(after, before, rows)
 
     @torch.inference_mode()
     def score(self, request: ScoreRequest) -> Scored:
