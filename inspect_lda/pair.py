@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from inspect_lda.errors import LDAError
 from inspect_lda.preflight import check_configs, context_length
 from inspect_lda.registry import Registry, read_configs
-from inspect_lda.sides import find_sides
+from inspect_lda.sides import Sides, find_sides
 from inspect_lda.tokenizer_check import check_tokenizers
 from inspect_lda.vocabulary import Vocabulary, build_vocabulary, end_of_turn_ids
 
@@ -42,7 +42,7 @@ DTYPES = ("auto", "float32", "float16", "bfloat16")
 logger = logging.getLogger(__name__)
 
 _registry = Registry()
-_pairs: "dict[PairSpec, Pair]" = {}
+_pairs: "dict[PairSpec, tuple[Sides, Pair]]" = {}
 
 
 @dataclass(frozen=True)
@@ -132,17 +132,22 @@ def load_tokenizer(spec: PairSpec) -> "PreTrainedTokenizerBase":
 def load_pair(spec: PairSpec) -> Pair:
     """Load a pair, or return it if it is loaded; the same spec gives the same object.
 
+    Only a local checkpoint that was written again since then is read again.
+
     Raises:
         LDAError: If a checkpoint is missing or the two do not make a pair; the message
             names the argument and the way out.
     """
     with _registry.lock:
-        if spec not in _pairs:
-            pair = _load(spec)
-            for note in pair.notes:
-                logger.warning("%s vs %s: %s", pair.after_name, pair.before_name, note)
-            _pairs[spec] = pair
-        return _pairs[spec]
+        if spec in _pairs and _pairs[spec][0].are_current():
+            return _pairs[spec][1]
+        _pairs.pop(spec, None)
+        sides = find_sides(spec.after, spec.before)
+        pair = _load(spec, sides)
+        for note in pair.notes:
+            logger.warning("%s vs %s: %s", pair.after_name, pair.before_name, note)
+        _pairs[spec] = (sides, pair)
+        return pair
 
 
 def clear_registry() -> None:
@@ -155,11 +160,10 @@ def clear_registry() -> None:
         torch.cuda.empty_cache()
 
 
-def _load(spec: PairSpec) -> Pair:
+def _load(spec: PairSpec, sides: Sides) -> Pair:
     from inspect_lda.loading import logit_width
     from inspect_lda.placement import Placement, common_dtype, resolve_device
 
-    sides = find_sides(spec.after, spec.before)
     if sides.after.adapter is None and spec.adapter_scale != 1.0:
         raise LDAError(
             f"adapter_scale: got {spec.adapter_scale}, but after='{spec.after}' is not "

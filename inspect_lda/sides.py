@@ -51,6 +51,12 @@ class Sides:
     before: Side
     notes: tuple[str, ...]
 
+    def are_current(self) -> bool:
+        """Whether no checkpoint directory was written since they were found."""
+        sides = (self.after, self.before)
+        found = [one for side in sides for one in (side.base, side.adapter) if one]
+        return all(one.is_current() for one in found)
+
 
 def find_sides(after: str, before: str | None) -> Sides:
     """Locate both sides of a pair.

@@ -37,7 +37,7 @@ def save_adapter(base: Path, target: Path, seed: int = 7, **settings: Any) -> Pa
             "task_type": "CAUSAL_LM",
             **settings,
         }
-        get_peft_model(model, LoraConfig(**options)).save_pretrained(target)
+        get_peft_model(model, LoraConfig(**options)).save_pretrained(str(target))
     return target
 
 

@@ -64,6 +64,13 @@ def test_same_spec_gives_same_pair_from_any_thread(shelf: Shelf) -> None:
     assert load_pair(spec) is not found[0]
 
 
+def test_a_directory_written_again_is_read_again(shelf: Shelf, tmp_path: Path) -> None:
+    for seed in (3, 4):
+        save_checkpoint(tmp_path / "run", tiny_model(seed=seed), tiny_tokenizer())
+        pair = load_pair(PairSpec(str(tmp_path / "run"), str(shelf.before)))
+        assert torch.equal(logits(pair.after), logits(tiny_model(seed=seed)))
+
+
 def test_a_checkpoint_in_two_pairs_is_read_once(shelf: Shelf) -> None:
     one = load_pair(PairSpec(str(shelf.after), str(shelf.before)))
     two = load_pair(PairSpec(str(shelf.before), str(shelf.after)))
@@ -171,7 +178,7 @@ def test_adapter_with_added_tokens(shelf: Shelf, tmp_path: Path) -> None:
         task_type="CAUSAL_LM",
     )
     trained = get_peft_model(model, settings)
-    trained.save_pretrained(tmp_path / "adapter")
+    trained.save_pretrained(str(tmp_path / "adapter"))
     tokenizer.save_pretrained(tmp_path / "adapter")
     pair = load_pair(PairSpec(str(tmp_path / "adapter")))
     assert torch.equal(logits(pair.after), logits(trained.eval()))
@@ -187,9 +194,7 @@ def test_tied_embeddings_stay_tied(tmp_path: Path) -> None:
     base = save_checkpoint(tmp_path / "base", model, tiny_tokenizer())
     pair = load_pair(PairSpec(str(save_adapter(base, tmp_path / "adapter"))))
     for one in (pair.after, pair.before):
-        assert (
-            one.get_input_embeddings().weight is one.get_output_embeddings().weight
-        )
+        assert one.get_input_embeddings().weight is one.get_output_embeddings().weight
 
 
 def test_sampling_settings_of_the_checkpoint_are_dropped(
@@ -259,9 +264,7 @@ def test_hub_checkpoints_from_the_cache(
     assert pointers(again.after) == pointers(pair.after)
 
 
-def test_hub_adapter_from_the_cache(
-    shelf: Shelf, offline: Callable[..., Path]
-) -> None:
+def test_hub_adapter_from_the_cache(shelf: Shelf, offline: Callable[..., Path]) -> None:
     shutil.copytree(shelf.adapter, offline("org/adapter"), dirs_exist_ok=True)
     pair = load_pair(PairSpec("org/adapter"))
     assert pair.after_name.startswith("org/adapter@c0ffee")
@@ -281,9 +284,7 @@ def test_gguf_is_dequantized(shelf: Shelf, tmp_path: Path) -> None:
     for name in (str(file), f"{tmp_path}:tiny.gguf"):
         pair = load_pair(PairSpec(name, name))
         assert pair.after_name == str(file)
-        assert torch.allclose(
-            logits(pair.after), logits(tiny_model(seed=2)), atol=1e-5
-        )
+        assert torch.allclose(logits(pair.after), logits(tiny_model(seed=2)), atol=1e-5)
 
 
 def test_demo_names() -> None:
