@@ -51,9 +51,12 @@ class Checkpoint:
         if self.is_local:
             path = Path(self.source) / filename
             return path if path.is_file() else None
-        from huggingface_hub import hf_hub_download
+        from huggingface_hub import hf_hub_download, try_to_load_from_cache
         from huggingface_hub.errors import EntryNotFoundError
 
+        cached = try_to_load_from_cache(self.source, filename, revision=self.revision)
+        if cached is not None:  # a path, or the mark of a file known not to exist
+            return Path(cached) if isinstance(cached, str) else None
         try:
             return Path(hf_hub_download(self.source, filename, revision=self.revision))
         except EntryNotFoundError:  # also when offline and not in the cache

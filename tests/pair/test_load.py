@@ -49,6 +49,7 @@ def test_full_checkpoints(shelf: Shelf) -> None:
 
 
 def test_same_spec_gives_same_pair_from_any_thread(shelf: Shelf) -> None:
+    clear_registry()
     found: list[Pair] = []
     spec = PairSpec(str(shelf.after), str(shelf.before))
     threads = [
