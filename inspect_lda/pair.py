@@ -13,7 +13,7 @@ import logging
 import math
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from inspect_lda.errors import LDAError
 from inspect_lda.preflight import check_configs, context_length
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
         PreTrainedModel,
         PreTrainedTokenizerBase,
     )
+
+    from inspect_lda.registry import Configs
 
 __all__ = [
     "Pair",
@@ -161,42 +163,26 @@ def clear_registry() -> None:
 
 
 def _load(spec: PairSpec, sides: Sides) -> Pair:
-    from inspect_lda.loading import logit_width
-    from inspect_lda.placement import Placement, common_dtype, resolve_device
-
     if sides.after.adapter is None and spec.adapter_scale != 1.0:
         raise LDAError(
             f"adapter_scale: got {spec.adapter_scale}, but after='{spec.after}' is not "
             "an adapter. Leave adapter_scale out."
         )
     configs = read_configs(sides, spec.trust_remote_code)
-    notes = [*sides.notes]
-    notes += check_configs(
-        sides.after, sides.before, configs, spec.allow_mixed_quantization
-    )
     ours, theirs = (
         _registry.tokenizer(side, spec.trust_remote_code)
         for side in (sides.after, sides.before)
     )
-    notes += check_tokenizers(ours, theirs)
-    length, guessed = context_length(configs, ours)
-    notes += [guessed] if guessed else []
-    device = resolve_device(spec.device)
-    placement = Placement(
-        common_dtype(spec.dtype, device, configs),
-        device,
-        spec.attn_implementation,
-        spec.trust_remote_code,
-    )
-    after, before = _registry.models(sides, configs, placement, spec.adapter_scale)
-    vocabulary = build_vocabulary(
-        ours,
-        theirs,
-        logit_width(after, sides.after, placement),
-        logit_width(before, sides.before, placement),
-    )
+    notes = [
+        *sides.notes,
+        *check_configs(*sides.both, configs, spec.allow_mixed_quantization),
+        *check_tokenizers(ours, theirs),
+    ]
+    length, length_note = context_length(configs, ours)
+    after, before, widths = _models(spec, sides, configs)
+    vocabulary = build_vocabulary(ours, theirs, *widths)
     eos_ids, eos_note = end_of_turn_ids(after, before, ours, vocabulary)
-    notes += [*vocabulary.notes, *([eos_note] if eos_note else [])]
+    notes += [*vocabulary.notes, *filter(None, (length_note, eos_note))]
     return Pair(
         spec=spec,
         after=after,
@@ -210,3 +196,25 @@ def _load(spec: PairSpec, sides: Sides) -> Pair:
         after_name=sides.after.name,
         notes=tuple(notes),
     )
+
+
+def _models(
+    spec: PairSpec, sides: Sides, configs: "Configs"
+) -> tuple[Any, Any, tuple[int, int]]:
+    """Both models, held alike, and the widths of their logits."""
+    from inspect_lda.loading import logit_width
+    from inspect_lda.placement import Placement, common_dtype, resolve_device
+
+    device = resolve_device(spec.device)
+    placement = Placement(
+        common_dtype(spec.dtype, device, configs),
+        device,
+        spec.attn_implementation,
+        spec.trust_remote_code,
+    )
+    after, before = _registry.models(sides, configs, placement, spec.adapter_scale)
+    widths = (
+        logit_width(after, sides.after, placement),
+        logit_width(before, sides.before, placement),
+    )
+    return after, before, widths

@@ -51,10 +51,14 @@ class Sides:
     before: Side
     notes: tuple[str, ...]
 
+    @property
+    def both(self) -> tuple[Side, Side]:
+        """`after` and `before`."""
+        return self.after, self.before
+
     def are_current(self) -> bool:
         """Whether no checkpoint directory was written since they were found."""
-        sides = (self.after, self.before)
-        found = [one for side in sides for one in (side.base, side.adapter) if one]
+        found = [one for side in self.both for one in (side.base, side.adapter) if one]
         return all(one.is_current() for one in found)
 
 
