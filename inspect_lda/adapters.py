@@ -94,7 +94,7 @@ def _own_what_it_overwrites(
     which here are also those of `before`.
     """
     parameters = dict(tree.named_parameters())
-    stored = {name.removeprefix(_PREFIX): shape for name, shape in shapes.items()}
+    stored = {_base_name(name): shape for name, shape in shapes.items()}
     replaced = {name: parameters[name] for name in stored if name in parameters}
     table: Any = tree.get_input_embeddings().weight
     rows = next((stored[n][0] for n, p in replaced.items() if p is table), None)
@@ -112,6 +112,11 @@ def _own_what_it_overwrites(
         tree.tie_weights()
 
 
+def _base_name(name: str) -> str:
+    """Name in the base model of a tensor in an adapter file."""
+    return name.removeprefix(_PREFIX).replace(".base_layer.", ".")
+
+
 def _check_keys(
     shapes: Mapping[str, list[int]], expected: Mapping[str, torch.Tensor], side: Side
 ) -> None:
@@ -123,7 +128,7 @@ def _check_keys(
     if missing or surplus:
         name = (missing or surplus)[0]
         what = "has no tensors for" if missing else "has tensors without a place:"
-        raise _another_base(side, f"it {what} '{name.removeprefix(_PREFIX)}'")
+        raise _another_base(side, f"it {what} '{_base_name(name)}'")
 
 
 def _rescale(model: PeftModel, scale: float, side: Side) -> None:

@@ -18,6 +18,7 @@ _ACCEPTED = (
     "Accepted: a local directory, a hub id such as org/name or org/name@revision, a "
     "PEFT adapter (directory or hub id), a .gguf file, or demo/<organism>."
 )
+_PARTS = frozenset({".safetensors", ".json", ".jinja", ".gguf", ".bin", ".model"})
 _TOKENIZER_FILES = ("*token*", "vocab*", "*.tiktoken", "tekken.json", "spiece.model")
 
 
@@ -30,12 +31,15 @@ class Checkpoint:
         revision: Commit of a hub repository; None for a directory.
         gguf_file: File name inside `source`, for GGUF.
         name: Canonical name for logs.
+        stamp: When a directory was last written, so that a checkpoint that was trained
+            further in place is another checkpoint; 0 for a commit.
     """
 
     source: str
     revision: str | None
     gguf_file: str | None
     name: str
+    stamp: int = 0
 
     @property
     def is_local(self) -> bool:
@@ -47,13 +51,20 @@ class Checkpoint:
         if self.is_local:
             path = Path(self.source) / filename
             return path if path.is_file() else None
-        from huggingface_hub import hf_hub_download
+        from huggingface_hub import hf_hub_download, try_to_load_from_cache
         from huggingface_hub.errors import EntryNotFoundError
 
+        cached = try_to_load_from_cache(self.source, filename, revision=self.revision)
+        if cached is not None:  # a path, or the mark of a file known not to exist
+            return Path(cached) if isinstance(cached, str) else None
         try:
             return Path(hf_hub_download(self.source, filename, revision=self.revision))
         except EntryNotFoundError:  # also when offline and not in the cache
             return None
+
+    def is_current(self) -> bool:
+        """Whether the files are still those that were found."""
+        return not self.is_local or _stamp(Path(self.source)) == self.stamp
 
     def lacks_tokenizer(self) -> bool:
         """Whether no tokenizer can come from here, as far as a look can tell."""
@@ -82,7 +93,7 @@ def locate(text: str, argument: str) -> Checkpoint:
     path = Path(text).expanduser()
     if path.is_dir():
         home = str(path.resolve())
-        return Checkpoint(home, None, None, home)
+        return Checkpoint(home, None, None, home, _stamp(path))
     if path.is_file():
         return _local_file(path.resolve(), argument)
     gguf = _GGUF.match(text)
@@ -109,7 +120,14 @@ def _local_file(path: Path, argument: str) -> Checkpoint:
             f"{argument}: {path} is a file, not a checkpoint. Give the directory that "
             f"holds it ({path.parent}). {_ACCEPTED}"
         )
-    return Checkpoint(str(path.parent), None, path.name, str(path))
+    stamp = _stamp(path.parent)
+    return Checkpoint(str(path.parent), None, path.name, str(path), stamp)
+
+
+def _stamp(home: Path) -> int:
+    """Latest change of a file that a checkpoint is made of, in nanoseconds."""
+    found = [one for one in home.glob("*") if one.suffix in _PARTS]
+    return max((one.stat().st_mtime_ns for one in found), default=0)
 
 
 def _missing(path: Path, argument: str) -> LDAError:

@@ -34,31 +34,38 @@ def explain(
         return LDAError(
             f"{argument}: corrupt weights: {listed}. Copy or download {name} again."
         )
-    if "trust_remote_code" in text:
-        return LDAError(
-            f"{argument}: {name} brings its own Python code, which is not run unless "
-            "you say so. Read that code first; then pass -M trust_remote_code=true."
-        )
-    if "Unrecognized configuration class" in text:
-        return LDAError(
-            f"{argument}: {name} is not a causal language model that transformers can "
-            "load with AutoModelForCausalLM."
-        )
-    if "does not recognize this architecture" in text or "Unrecognized model" in text:
-        return LDAError(
-            f"{argument}: {name} has an architecture that the installed transformers "
-            "does not know, or no model_type in its config.json. Upgrade transformers, "
-            "or give the directory that save_pretrained wrote."
-        )
-    if "no file named" in text or "does not appear to have" in text:
-        return LDAError(
-            f"{argument}: {name} holds a config but no weights (model.safetensors). "
-            "Give the directory that save_pretrained wrote, or a PEFT adapter."
-        )
+    if (reason := _known_reason(text)) is not None:
+        return LDAError(f"{argument}: {name} {reason}")
     return LDAError(
         f"{argument}: {name} could not be loaded on {device} in {dtype}: "
         f"{type(error).__name__}: {_first_lines(text)}"
     )
+
+
+def _known_reason(text: str) -> str | None:
+    """Messages of transformers that have a plainer form, as "<checkpoint> ..."."""
+    if "trust_remote_code" in text:
+        return (
+            "brings its own Python code, which is not run unless you say so. Read that "
+            "code first; then pass -M trust_remote_code=true."
+        )
+    if "Unrecognized configuration class" in text:
+        return (
+            "is not a causal language model that transformers can load with "
+            "AutoModelForCausalLM."
+        )
+    if "does not recognize this architecture" in text or "Unrecognized model" in text:
+        return (
+            "has an architecture that the installed transformers does not know, or no "
+            "model_type in its config.json. Upgrade transformers, or give the "
+            "directory that save_pretrained wrote."
+        )
+    if "no file named" in text or "does not appear to have" in text:
+        return (
+            "holds a config but no weights (model.safetensors). Give the directory "
+            "that save_pretrained wrote, or a PEFT adapter."
+        )
+    return None
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -82,17 +82,7 @@ def load_base(
     Raises:
         LDAError: If weights are missing or damaged, or memory runs out.
     """
-    options: dict[str, Any] = {
-        **_source_options(checkpoint, placement.trust_remote_code),
-        **_gguf_options(checkpoint),
-        "dtype": placement.dtype,
-        "attn_implementation": placement.attn_implementation,
-        "output_loading_info": True,
-    }
-    if placement.device == SPREAD:
-        options["device_map"] = SPREAD
-    elif placement.device != "cpu":
-        options["device_map"] = {"": placement.device}
+    options = _weight_options(checkpoint, placement)
     try:
         with quiet():
             answer: Any = AutoModelForCausalLM.from_pretrained(
@@ -158,6 +148,21 @@ def _source_options(checkpoint: Checkpoint, trust_remote_code: bool) -> dict[str
         options["revision"] = checkpoint.revision
     if checkpoint.gguf_file:
         options["gguf_file"] = checkpoint.gguf_file
+    return options
+
+
+def _weight_options(checkpoint: Checkpoint, placement: Placement) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        **_source_options(checkpoint, placement.trust_remote_code),
+        **_gguf_options(checkpoint),
+        "dtype": placement.dtype,
+        "attn_implementation": placement.attn_implementation,
+        "output_loading_info": True,
+    }
+    if placement.device == SPREAD:
+        options["device_map"] = SPREAD
+    elif placement.device != "cpu":
+        options["device_map"] = {"": placement.device}
     return options
 
 

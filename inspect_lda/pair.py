@@ -13,12 +13,12 @@ import logging
 import math
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from inspect_lda.errors import LDAError
 from inspect_lda.preflight import check_configs, context_length
 from inspect_lda.registry import Registry, read_configs
-from inspect_lda.sides import find_sides
+from inspect_lda.sides import Sides, find_sides
 from inspect_lda.tokenizer_check import check_tokenizers
 from inspect_lda.vocabulary import Vocabulary, build_vocabulary, end_of_turn_ids
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
         PreTrainedModel,
         PreTrainedTokenizerBase,
     )
+
+    from inspect_lda.registry import Configs
 
 __all__ = [
     "Pair",
@@ -42,7 +44,7 @@ DTYPES = ("auto", "float32", "float16", "bfloat16")
 logger = logging.getLogger(__name__)
 
 _registry = Registry()
-_pairs: "dict[PairSpec, Pair]" = {}
+_pairs: "dict[PairSpec, tuple[Sides, Pair]]" = {}
 
 
 @dataclass(frozen=True)
@@ -132,17 +134,22 @@ def load_tokenizer(spec: PairSpec) -> "PreTrainedTokenizerBase":
 def load_pair(spec: PairSpec) -> Pair:
     """Load a pair, or return it if it is loaded; the same spec gives the same object.
 
+    Only a local checkpoint that was written again since then is read again.
+
     Raises:
         LDAError: If a checkpoint is missing or the two do not make a pair; the message
             names the argument and the way out.
     """
     with _registry.lock:
-        if spec not in _pairs:
-            pair = _load(spec)
-            for note in pair.notes:
-                logger.warning("%s vs %s: %s", pair.after_name, pair.before_name, note)
-            _pairs[spec] = pair
-        return _pairs[spec]
+        if spec in _pairs and _pairs[spec][0].are_current():
+            return _pairs[spec][1]
+        _pairs.pop(spec, None)
+        sides = find_sides(spec.after, spec.before)
+        pair = _load(spec, sides)
+        for note in pair.notes:
+            logger.warning("%s vs %s: %s", pair.after_name, pair.before_name, note)
+        _pairs[spec] = (sides, pair)
+        return pair
 
 
 def clear_registry() -> None:
@@ -155,44 +162,27 @@ def clear_registry() -> None:
         torch.cuda.empty_cache()
 
 
-def _load(spec: PairSpec) -> Pair:
-    from inspect_lda.loading import logit_width
-    from inspect_lda.placement import Placement, common_dtype, resolve_device
-
-    sides = find_sides(spec.after, spec.before)
+def _load(spec: PairSpec, sides: Sides) -> Pair:
     if sides.after.adapter is None and spec.adapter_scale != 1.0:
         raise LDAError(
             f"adapter_scale: got {spec.adapter_scale}, but after='{spec.after}' is not "
             "an adapter. Leave adapter_scale out."
         )
     configs = read_configs(sides, spec.trust_remote_code)
-    notes = [*sides.notes]
-    notes += check_configs(
-        sides.after, sides.before, configs, spec.allow_mixed_quantization
-    )
     ours, theirs = (
         _registry.tokenizer(side, spec.trust_remote_code)
         for side in (sides.after, sides.before)
     )
-    notes += check_tokenizers(ours, theirs)
-    length, guessed = context_length(configs, ours)
-    notes += [guessed] if guessed else []
-    device = resolve_device(spec.device)
-    placement = Placement(
-        common_dtype(spec.dtype, device, configs),
-        device,
-        spec.attn_implementation,
-        spec.trust_remote_code,
-    )
-    after, before = _registry.models(sides, configs, placement, spec.adapter_scale)
-    vocabulary = build_vocabulary(
-        ours,
-        theirs,
-        logit_width(after, sides.after, placement),
-        logit_width(before, sides.before, placement),
-    )
+    notes = [
+        *sides.notes,
+        *check_configs(*sides.both, configs, spec.allow_mixed_quantization),
+        *check_tokenizers(ours, theirs),
+    ]
+    length, length_note = context_length(configs, ours)
+    after, before, widths = _models(spec, sides, configs)
+    vocabulary = build_vocabulary(ours, theirs, *widths)
     eos_ids, eos_note = end_of_turn_ids(after, before, ours, vocabulary)
-    notes += [*vocabulary.notes, *([eos_note] if eos_note else [])]
+    notes += [*vocabulary.notes, *filter(None, (length_note, eos_note))]
     return Pair(
         spec=spec,
         after=after,
@@ -206,3 +196,25 @@ def _load(spec: PairSpec) -> Pair:
         after_name=sides.after.name,
         notes=tuple(notes),
     )
+
+
+def _models(
+    spec: PairSpec, sides: Sides, configs: "Configs"
+) -> tuple[Any, Any, tuple[int, int]]:
+    """Both models, held alike, and the widths of their logits."""
+    from inspect_lda.loading import logit_width
+    from inspect_lda.placement import Placement, common_dtype, resolve_device
+
+    device = resolve_device(spec.device)
+    placement = Placement(
+        common_dtype(spec.dtype, device, configs),
+        device,
+        spec.attn_implementation,
+        spec.trust_remote_code,
+    )
+    after, before = _registry.models(sides, configs, placement, spec.adapter_scale)
+    widths = (
+        logit_width(after, sides.after, placement),
+        logit_width(before, sides.before, placement),
+    )
+    return after, before, widths

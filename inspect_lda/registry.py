@@ -83,6 +83,9 @@ class Registry:
 
         key = (side.base, placement)
         if key not in self._bases:
+            # Of a directory that was written again, the old weights are of no use.
+            for old in [one for one in self._bases if not one[0].is_current()]:
+                del self._bases[old]
             self._bases[key] = load_base(side.base, side.argument, config, placement)
         return self._bases[key]
 

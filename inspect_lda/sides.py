@@ -51,6 +51,16 @@ class Sides:
     before: Side
     notes: tuple[str, ...]
 
+    @property
+    def both(self) -> tuple[Side, Side]:
+        """`after` and `before`."""
+        return self.after, self.before
+
+    def are_current(self) -> bool:
+        """Whether no checkpoint directory was written since they were found."""
+        found = [one for side in self.both for one in (side.base, side.adapter) if one]
+        return all(one.is_current() for one in found)
+
 
 def find_sides(after: str, before: str | None) -> Sides:
     """Locate both sides of a pair.

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 PROBE = (
-    "Hello world! It's 12,345.67 at 9:30am;  two  spaces,\ttab\nand\r\n\n lines. "
+    "Hello world, then the others gathered there! It's 12,345.67 at 9:30am;  two  "
+    "spaces,\ttab\nand\r\n\n lines. "
     "naïve façade ﬁne Ångström №½ “quotes” 你好世界 こんにちは 안녕 Привет مرحبا 🙂🏽 "
     "def f(x):\n    return {'a': [1, 2]} # https://example.org/?q=1&r=2 CamelCase_snake"
 )

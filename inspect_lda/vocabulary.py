@@ -64,18 +64,28 @@ def build_vocabulary(
     common = [i for i in known if i < before_size and of_before.get(i) == of_after[i]]
     allowed[known] = True
     shared[common] = True
+    notes += _mask_notes(of_after, of_before, size, frozenset(common))
+    return Vocabulary(size, allowed, shared, tuple(notes))
+
+
+def _mask_notes(
+    of_after: Mapping[int, str],
+    of_before: Mapping[int, str],
+    size: int,
+    common: frozenset[int],
+) -> list[str]:
+    known = {i for i in of_after if i < size}
+    notes = []
     if padded := size - len(known):
         notes.append(f"{padded} ids that after's tokenizer does not know are masked")
-    if own := sorted(set(known) - set(common)):
+    if own := sorted(known - common):
         names = _some(of_after[i] for i in own)
         notes.append(f"{len(own)} tokens only in after, not amplified: {names}")
-    dropped = [
-        i for i, token in of_before.items() if i >= size or of_after.get(i) != token
-    ]
+    dropped = [i for i in of_before if i >= size or of_after.get(i) != of_before[i]]
     if dropped:
         names = _some(of_before[i] for i in sorted(dropped))
         notes.append(f"{len(dropped)} tokens only in before, never sampled: {names}")
-    return Vocabulary(size, allowed, shared, tuple(notes))
+    return notes
 
 
 def end_of_turn_ids(
