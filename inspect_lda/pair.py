@@ -15,12 +15,16 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from inspect_lda.checkpoints.preflight import check_configs, context_length
+from inspect_lda.checkpoints.registry import Registry, read_configs
+from inspect_lda.checkpoints.sides import Sides, find_sides
+from inspect_lda.checkpoints.tokenizers import check_tokenizers
+from inspect_lda.checkpoints.vocabulary import (
+    Vocabulary,
+    build_vocabulary,
+    end_of_turn_ids,
+)
 from inspect_lda.errors import LDAError
-from inspect_lda.preflight import check_configs, context_length
-from inspect_lda.registry import Registry, read_configs
-from inspect_lda.sides import Sides, find_sides
-from inspect_lda.tokenizer_check import check_tokenizers
-from inspect_lda.vocabulary import Vocabulary, build_vocabulary, end_of_turn_ids
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
         PreTrainedTokenizerBase,
     )
 
-    from inspect_lda.registry import Configs
+    from inspect_lda.checkpoints.registry import Configs
 
 __all__ = [
     "Pair",
@@ -202,8 +206,12 @@ def _models(
     spec: PairSpec, sides: Sides, configs: "Configs"
 ) -> tuple[Any, Any, tuple[int, int]]:
     """Both models, held alike, and the widths of their logits."""
-    from inspect_lda.loading import logit_width
-    from inspect_lda.placement import Placement, common_dtype, resolve_device
+    from inspect_lda.checkpoints.placement import (
+        Placement,
+        common_dtype,
+        resolve_device,
+    )
+    from inspect_lda.checkpoints.weights import logit_width
 
     device = resolve_device(spec.device)
     placement = Placement(

@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from inspect_lda.checkpoints.explain import is_out_of_memory
 from inspect_lda.errors import LDAError
-from inspect_lda.load_errors import is_out_of_memory
 from inspect_lda.pair import PairSpec, load_pair
 from tests.pair.conftest import Shelf, save_adapter
 from tests.tiny import save_checkpoint, tiny_model, tiny_tokenizer
@@ -177,8 +177,8 @@ def test_quantized_on_one_side(shelf: Shelf, tmp_path: Path) -> None:
 def test_mixed_quantization_can_be_allowed(shelf: Shelf) -> None:
     from transformers import AutoConfig
 
-    from inspect_lda.preflight import check_configs
-    from inspect_lda.sides import find_sides
+    from inspect_lda.checkpoints.preflight import check_configs
+    from inspect_lda.checkpoints.sides import find_sides
 
     sides = find_sides(str(shelf.after), str(shelf.before))
     plain, four = (AutoConfig.from_pretrained(shelf.after) for _ in range(2))

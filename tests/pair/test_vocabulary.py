@@ -10,10 +10,10 @@ import torch
 from tokenizers import Tokenizer, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from inspect_lda.checkpoints.tokenizers import check_tokenizers
+from inspect_lda.checkpoints.vocabulary import build_vocabulary
 from inspect_lda.errors import LDAError
 from inspect_lda.pair import Pair, PairSpec, load_pair
-from inspect_lda.tokenizer_check import check_tokenizers
-from inspect_lda.vocabulary import build_vocabulary
 from tests.tiny import CHAT_TEMPLATE, EOS, save_checkpoint, tiny_model, tiny_tokenizer
 
 Make = Callable[..., Pair]

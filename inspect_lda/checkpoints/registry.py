@@ -6,8 +6,8 @@ Importing this module loads neither torch nor transformers; asking it for a mode
 import threading
 from typing import TYPE_CHECKING, Any
 
-from inspect_lda.checkpoints import Checkpoint
-from inspect_lda.sides import Side, Sides
+from inspect_lda.checkpoints.sides import Side, Sides
+from inspect_lda.checkpoints.source import Checkpoint
 
 if TYPE_CHECKING:
     from transformers import (
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
         PreTrainedTokenizerBase,
     )
 
-    from inspect_lda.placement import Placement
+    from inspect_lda.checkpoints.placement import Placement
 
     Configs = tuple[PreTrainedConfig, PreTrainedConfig]
 
@@ -38,7 +38,7 @@ class Registry:
         self, side: Side, trust_remote_code: bool
     ) -> "PreTrainedTokenizerBase":
         """The tokenizer of one side."""
-        from inspect_lda.loading import read_tokenizer
+        from inspect_lda.checkpoints.weights import read_tokenizer
 
         key = (side.tokenizer_home(), trust_remote_code)
         if key not in self._tokenizers:
@@ -62,8 +62,8 @@ class Registry:
             placement: How both are held.
             adapter_scale: Multiplies the LoRA scaling of `after`'s adapter.
         """
-        from inspect_lda.adapters import with_adapter
-        from inspect_lda.loading import shared_copy
+        from inspect_lda.checkpoints.adapters import with_adapter
+        from inspect_lda.checkpoints.weights import shared_copy
 
         before = self._base(sides.before, configs[1], placement)
         after = self._base(sides.after, configs[0], placement)
@@ -79,7 +79,7 @@ class Registry:
     def _base(
         self, side: Side, config: "PreTrainedConfig", placement: "Placement"
     ) -> Any:
-        from inspect_lda.loading import load_base
+        from inspect_lda.checkpoints.weights import load_base
 
         key = (side.base, placement)
         if key not in self._bases:
@@ -92,7 +92,7 @@ class Registry:
 
 def read_configs(sides: Sides, trust_remote_code: bool) -> "Configs":
     """The configs of both bases, `after` first."""
-    from inspect_lda.loading import read_config
+    from inspect_lda.checkpoints.weights import read_config
 
     after = read_config(sides.after.base, "after", trust_remote_code)
     if sides.before.base == sides.after.base:

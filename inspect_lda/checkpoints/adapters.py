@@ -10,12 +10,12 @@ from peft.tuners.lora import LoraLayer
 from safetensors import SafetensorError, safe_open
 from transformers import PreTrainedModel
 
-from inspect_lda.checkpoints import Checkpoint
+from inspect_lda.checkpoints.explain import explain
+from inspect_lda.checkpoints.placement import Placement
+from inspect_lda.checkpoints.sides import Side
+from inspect_lda.checkpoints.source import Checkpoint
+from inspect_lda.checkpoints.weights import quiet, shared_copy
 from inspect_lda.errors import LDAError
-from inspect_lda.load_errors import explain
-from inspect_lda.loading import quiet, shared_copy
-from inspect_lda.placement import Placement
-from inspect_lda.sides import Side
 
 WEIGHTS = "adapter_model.safetensors"
 _PREFIX = "base_model.model."

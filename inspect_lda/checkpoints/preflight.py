@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from inspect_lda.checkpoints.sides import Side
 from inspect_lda.errors import LDAError
-from inspect_lda.sides import Side
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedTokenizerBase

@@ -18,11 +18,11 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from inspect_lda.checkpoints import Checkpoint
+from inspect_lda.checkpoints.explain import explain
+from inspect_lda.checkpoints.placement import SPREAD, Placement
+from inspect_lda.checkpoints.sides import Side
+from inspect_lda.checkpoints.source import Checkpoint
 from inspect_lda.errors import LDAError
-from inspect_lda.load_errors import explain
-from inspect_lda.placement import SPREAD, Placement
-from inspect_lda.sides import Side
 
 
 def read_config(

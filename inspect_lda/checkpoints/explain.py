@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inspect_lda.checkpoints import Checkpoint
+from inspect_lda.checkpoints.source import Checkpoint
 from inspect_lda.errors import LDAError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from inspect_lda.checkpoints import Checkpoint, is_path_like, locate
+from inspect_lda.checkpoints.source import Checkpoint, is_path_like, locate
 from inspect_lda.errors import LDAError
 
 DEMO = "demo/"
