@@ -42,19 +42,17 @@ class Trainer:
         self, model: SplitModel, run: Run, work: Path, reference: str | None
     ) -> None:
         """Prepare rows and cache what never changes; `reference` is kl's anchor."""
-        self.model, self.run, self.reference = model, run, reference
+        self.model, self.run, self.work, self.reference = model, run, work, reference
         self.draw = random.Random(run.seed)
         self.pools: list[tuple[Ingredient, list[_Cached]]] = []
         for part in run.mixture:
             found = rows(part.rows, run, model, work)
-            # No more rows than the run can visit: the rest would be cached in vain.
-            self.draw.shuffle(found)
-            found = found[: part.per_step * run.steps]
             self.pools.append((part, self._cache(found, part)))
 
     @torch.no_grad()
     def _cache(self, found: list[Row], part: Ingredient) -> list[_Cached]:
-        hidden = self.model.trunk([row.ids for row in found])
+        found = sorted(found, key=lambda row: row.ids)  # one order, one kept file
+        hidden = self.model.trunk_kept([row.ids for row in found], self.work)
         cached = []
         for chosen in batches(len(found), 32, [len(states) for states in hidden]):
             top = None
