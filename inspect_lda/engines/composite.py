@@ -75,6 +75,8 @@ class AmplifiedLM(PreTrainedModel, GenerationMixin):
         self.after = after
         self.before = before
         self.n_after = _text_config(after).num_hidden_layers
+        self._before_rows = before.get_input_embeddings().num_embeddings
+        self._smaller = self._before_rows < after.get_input_embeddings().num_embeddings
         self.allowed = allowed
         self.shared = shared
         self.generation_config = copy.deepcopy(after.generation_config)
@@ -144,8 +146,21 @@ class AmplifiedLM(PreTrainedModel, GenerationMixin):
         after = self.after(past_key_values=after_cache, **inputs).logits
         if self.is_identity:
             return after, after
+        inputs["input_ids"] = self.known_to_before(inputs["input_ids"])
         before = self.before(past_key_values=before_cache, **inputs).logits
         return after, before.to(after.device)
+
+    def known_to_before(self, ids: Tensor) -> Tensor:
+        """Ids that `before` can embed: its end of turn for a token it never had.
+
+        `before` is not resized, because at alpha = -1 it is that checkpoint. A token
+        that only `after` has (an added end of turn in the prompt, say) has no row.
+        """
+        if not self._smaller:
+            return ids
+        ends = self.before.generation_config.eos_token_id
+        end = ends[0] if isinstance(ends, list) else ends or 0
+        return torch.where(ids < self._before_rows, ids, end)
 
     def _views(self, cache: Cache | None) -> tuple[Cache | None, Cache | None]:
         if cache is None:

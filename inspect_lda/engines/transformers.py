@@ -62,7 +62,12 @@ class PairDecoder:
         return self.model.new_cache()
 
     def row(self, request: Request) -> RowState:
-        """Turn a request into a row."""
+        """Turn a request into a row.
+
+        Raises:
+            EngineError: If the prompt is empty or holds ids beyond the embeddings.
+        """
+        self._check(request.prompt)
         return RowState(request, self._decoding)
 
     @torch.inference_mode()
@@ -89,6 +94,8 @@ class PairDecoder:
     @torch.inference_mode()
     def score(self, request: ScoreRequest) -> Scored:
         """Teacher-force one continuation; every alpha from one pass."""
+        self._check(request.prompt)
+        self._check(request.continuation)
         ids = torch.tensor([[*request.prompt, *request.continuation]])
         wanted = len(request.continuation)
         after, before = self.model.halves(
@@ -110,6 +117,16 @@ class PairDecoder:
             log_p_after=taken(0.0),
             log_p_before=taken(-1.0),
         )
+
+    def _check(self, ids: Sequence[int]) -> None:
+        rows = self.model.get_input_embeddings().num_embeddings
+        if not ids:
+            raise EngineError("the prompt holds no tokens; it needs at least one")
+        if not 0 <= min(ids) <= max(ids) < rows:
+            raise EngineError(
+                f"token id {max(ids)} has no row in the embeddings of `after`, which "
+                f"holds {rows}: its tokenizer has tokens the model was not resized for"
+            )
 
 
 class TransformersEngine:
@@ -133,25 +150,16 @@ class TransformersEngine:
 
     async def generate(self, request: Request) -> Completion:
         """Sample one completion; concurrent calls share the batch."""
-        _check(request.prompt)
         row = await _wait(self._scheduler.submit(request))
         return row.completion()
 
     async def score(self, request: ScoreRequest) -> Scored:
         """Teacher-force a continuation at every alpha."""
-        _check(request.prompt)
-        if not request.continuation:
-            raise EngineError("continuation is empty; it needs at least one token")
         return await _wait(self._scheduler.call(lambda decoder: decoder.score(request)))
 
     def close(self) -> None:
         """Stop the thread and drop the engine's references to the weights."""
         self._scheduler.close()
-
-
-def _check(prompt: Sequence[int]) -> None:
-    if not prompt:
-        raise EngineError("the prompt holds no tokens; it needs at least one")
 
 
 async def _wait(future: "Future[T]") -> T:
