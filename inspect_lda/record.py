@@ -61,13 +61,11 @@ class Facts:
 async def facts_of(engine: Engine, after: str, options: ModelOptions) -> Facts:
     """Wait until the engine is loaded and read its `pair`.
 
-    An engine without a pair in this process (an endpoint, say) has no `ready` and no
-    `pair`; what the user wrote is then all there is to know.
+    An engine that holds no pair in this process (an endpoint, say) has no `pair`; what
+    the user wrote is then all there is to know.
     """
-    ready = getattr(engine, "ready", None)
-    if ready is not None:
-        await ready()
-    pair = getattr(engine, "pair", None)
+    load = getattr(engine, "pair", None)
+    pair = None if load is None else await load()
     return Facts(
         after=getattr(pair, "after_name", after),
         before=getattr(pair, "before_name", options.before),

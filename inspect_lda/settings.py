@@ -208,5 +208,6 @@ def _refuse_truncated_score(sampling: Sampling) -> None:
         raise LDAError(
             f'extra_body["lda"]["score"] with {", ".join(changed)} set: the '
             "probability of a string is taken under the whole distribution. Pass the "
-            "neutral values with the request: top_p=1, top_k=0, min_p=0, penalties 0, no logit_bias"
+            "neutral values with the request: top_p=1, top_k=0, min_p=0, penalties 0, "
+            "no logit_bias"
         )
