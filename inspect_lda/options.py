@@ -30,43 +30,49 @@ class ModelOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     before: Text | None = Field(
-        None,
+        default=None,
         description="a checkpoint: org/name, org/name@revision or a directory (without "
         "commas); left out for an adapter, whose base it then is",
         examples=["-M before=org/base"],
     )
-    alpha: Alpha = Field(1.0, description=_ALPHA, examples=["-M alpha=0.5"])
+    alpha: Alpha = Field(default=1.0, description=_ALPHA, examples=["-M alpha=0.5"])
     convention: Literal["alpha", "t"] = Field(
-        "alpha", description="alpha, or t (t = 1 + alpha, so t = 1 is 'after')"
+        default="alpha", description="alpha, or t (t = 1 + alpha, so t = 1 is 'after')"
     )
-    engine: str = Field("transformers", description=" or ".join(ENGINES))
+    engine: str = Field(default="transformers", description=" or ".join(ENGINES))
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
-        "auto", description="auto, float32, float16 or bfloat16"
+        default="auto", description="auto, float32, float16 or bfloat16"
     )
     device: Text = Field(
-        "auto", description="auto, cpu, cuda, cuda:1 …", examples=["-M device=cpu"]
+        default="auto",
+        description="auto, cpu, cuda, cuda:1, mps or balanced",
+        examples=["-M device=cpu"],
     )
     attn_implementation: Text | None = Field(
-        None, description="a name transformers knows: eager, sdpa, flash_attention_2 …"
+        default=None,
+        description="a name transformers knows: eager, sdpa, flash_attention_2 …",
     )
-    trust_remote_code: bool = Field(False, description=_BOOL)
-    allow_mixed_quantization: bool = Field(False, description=_BOOL)
+    trust_remote_code: bool = Field(default=False, description=_BOOL)
+    allow_mixed_quantization: bool = Field(default=False, description=_BOOL)
     adapter_scale: Number = Field(
-        1.0, description="a finite number", examples=["-M adapter_scale=1"]
+        default=1.0, description="a finite number", examples=["-M adapter_scale=1"]
     )
     max_batch: Whole = Field(
-        32, ge=1, description="a whole number from 1", examples=["-M max_batch=16"]
+        default=32,
+        ge=1,
+        description="a whole number from 1",
+        examples=["-M max_batch=16"],
     )
     evidence: EvidenceLevel = Field(
-        "tokens", description="tokens (about 22 bytes a token) or summary"
+        default="tokens", description="tokens (about 22 bytes a token) or summary"
     )
     chat_template: Text | None = Field(
-        None,
+        default=None,
         description="a Jinja file, or none to send the text of the messages as it is",
         examples=["-M chat_template=chatml.jinja"],
     )
     enable_thinking: bool | None = Field(
-        None, description=f"{_BOOL}; handed to the chat template"
+        default=None, description=f"{_BOOL}; handed to the chat template"
     )
 
     @field_validator("engine")
@@ -97,7 +103,7 @@ class ScoreOptions(BaseModel):
 
     target: str = Field(min_length=1, description="a non-empty string")
     alphas: tuple[Alpha, ...] | None = Field(
-        None, min_length=1, description="a list of numbers from -1000 to 1000"
+        default=None, min_length=1, description="a list of numbers from -1000 to 1000"
     )
 
 
@@ -106,11 +112,15 @@ class RequestOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    alpha: Alpha | None = Field(None, description=_ALPHA)
-    min_p: Number = Field(0.0, ge=0, lt=1, description="a number from 0 to below 1")
-    evidence: EvidenceLevel | None = Field(None, description="tokens or summary")
+    alpha: Alpha | None = Field(default=None, description=_ALPHA)
+    min_p: Number = Field(
+        default=0.0, ge=0, lt=1, description="a number from 0 to below 1"
+    )
+    evidence: EvidenceLevel | None = Field(
+        default=None, description="tokens or summary"
+    )
     score: dict[str, Any] | None = Field(
-        None, description='a mapping {"target": text, "alphas": [numbers]}'
+        default=None, description='a mapping {"target": text, "alphas": [numbers]}'
     )
 
     def scoring(self) -> ScoreOptions | None:

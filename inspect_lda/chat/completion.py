@@ -90,9 +90,12 @@ class Reader:
     ) -> tuple[str, list[ToolCall]]:
         """Calls are read from the raw text: their marks are often special tokens."""
         if getattr(self.tokenizer, "response_template", None):
-            parsed = self.tokenizer.parse_response(
-                raw, prefix=prompt.text, tools=as_functions(tools)
-            )
+            try:
+                parsed = self.tokenizer.parse_response(
+                    raw, prefix=prompt.text, tools=as_functions(tools)
+                )
+            except ValueError:  # not well-formed: our formats can say what is wrong
+                parsed = {}
             calls = calls_of_message(parsed)
             if calls:
                 return str(parsed.get("content") or "").strip(), calls

@@ -18,7 +18,8 @@ TOOL_TEMPLATE = (
     "{{ bos_token }}{% if tools %}tools: {% for t in tools %}{{ t.function.name }} "
     "{% endfor %}{% endif %}{% for m in messages %}{{ m.role }}: {{ m.content }}"
     "{% for c in m.tool_calls or [] %}<tool_call>"
-    '{"name": "{{ c.function.name }}", "arguments": {{ c.function.arguments | tojson }}}'
+    '{"name": "{{ c.function.name }}", '
+    '"arguments": {{ c.function.arguments | tojson }}}'
     "</tool_call>{% endfor %}{{ eos_token }}{% endfor %}"
     "{% if add_generation_prompt %}assistant: {% endif %}"
 )
@@ -117,7 +118,7 @@ def _teach(model: torch.nn.Module, tokenizer: Any) -> None:
     for _ in range(120):
         losses = [model(input_ids=ids, labels=labels).loss for ids, labels in rows]
         optimizer.zero_grad()
-        torch.stack(losses).sum().backward()
+        torch.autograd.backward(losses)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         if max(loss.item() for loss in losses) < 0.01:

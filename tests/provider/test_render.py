@@ -10,6 +10,7 @@ from inspect_ai.model import (
     ChatMessageSystem,
     ChatMessageTool,
     ChatMessageUser,
+    Content,
     ContentImage,
     ContentReasoning,
     ContentText,
@@ -72,15 +73,18 @@ def test_one_conversation() -> None:
 @pytest.mark.parametrize("text", ["hi", "<bos>hi"])
 def test_never_two_bos(template: str, text: str) -> None:
     tokenizer = adds_bos(tiny_tokenizer())
-    options = {"chat_template": "none"} if template == "none" else {}
-    chat = ChatRenderer(tokenizer, checkpoint="x", **options)
+    plain = "none" if template == "none" else None
+    chat = ChatRenderer(tokenizer, checkpoint="x", chat_template=plain)
     ids = chat.render([ChatMessageUser(content=text)]).ids
     assert ids[0] == BOS
     assert ids[1] != BOS
 
 
 def test_a_trailing_assistant_message_is_continued() -> None:
-    messages = [ChatMessageUser(content="hi"), ChatMessageAssistant(content="Well, I")]
+    messages: list[ChatMessage] = [
+        ChatMessageUser(content="hi"),
+        ChatMessageAssistant(content="Well, I"),
+    ]
     prompt = renderer().render(messages)
     assert prompt.text == "<bos>user: hi<eos>assistant: Well, I"
     assert prompt.continued
@@ -89,7 +93,10 @@ def test_a_trailing_assistant_message_is_continued() -> None:
 
 
 def test_plain_text_for_base_models() -> None:
-    messages = [ChatMessageUser(content="Once"), ChatMessageAssistant(content="upon")]
+    messages: list[ChatMessage] = [
+        ChatMessageUser(content="Once"),
+        ChatMessageAssistant(content="upon"),
+    ]
     assert renderer(None, chat_template="none").render(messages).text == "Once\nupon"
 
 
@@ -125,8 +132,8 @@ def test_media_are_refused() -> None:
 
 
 def test_reasoning_is_put_back() -> None:
-    content = [ContentReasoning(reasoning="hm"), ContentText(text="yes")]
-    messages = [
+    content: list[Content] = [ContentReasoning(reasoning="hm"), ContentText(text="yes")]
+    messages: list[ChatMessage] = [
         ChatMessageUser(content="a"),
         ChatMessageAssistant(content=content),
         ChatMessageUser(content="b"),
@@ -136,7 +143,10 @@ def test_reasoning_is_put_back() -> None:
 
 
 def test_a_template_without_system_role_gets_it_in_the_turn() -> None:
-    messages = [ChatMessageSystem(content="sys"), ChatMessageUser(content="hi")]
+    messages: list[ChatMessage] = [
+        ChatMessageSystem(content="sys"),
+        ChatMessageUser(content="hi"),
+    ]
     text = renderer(NO_SYSTEM).render(messages).text
     assert text == "<bos>user: sys\n\nhi<eos>assistant: "
 
@@ -187,7 +197,10 @@ def test_targets_follow_the_prompt_token_by_token() -> None:
 
 def test_a_target_that_would_merge_into_the_prompt_keeps_the_prompt() -> None:
     chat = renderer()
-    messages = [ChatMessageUser(content="hi"), ChatMessageAssistant(content="t")]
+    messages: list[ChatMessage] = [
+        ChatMessageUser(content="hi"),
+        ChatMessageAssistant(content="t"),
+    ]
     prompt = chat.render(messages)
     ids = chat.continuation(prompt, "he end")  # "t" + "he" is one token, "the"
     joint = chat.tokenizer(prompt.text + "he end", add_special_tokens=False)
@@ -197,6 +210,9 @@ def test_a_target_that_would_merge_into_the_prompt_keeps_the_prompt() -> None:
 
 def test_a_target_of_unknown_characters_is_refused() -> None:
     chat = renderer()
-    messages = [ChatMessageUser(content="hi"), ChatMessageAssistant(content="t")]
+    messages: list[ChatMessage] = [
+        ChatMessageUser(content="hi"),
+        ChatMessageAssistant(content="t"),
+    ]
     with pytest.raises(LDAError, match="cannot be tokenised after this prompt"):
         chat.continuation(chat.render(messages), "he €")

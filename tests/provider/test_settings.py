@@ -131,7 +131,7 @@ def test_values_out_of_range_are_refused(config: dict[str, Any], message: str) -
 
 def test_a_score_needs_the_whole_distribution() -> None:
     body = {"lda": {"score": {"target": "a"}}}
-    with pytest.raises(LDAError, match="top_p set.*top_p=1"):
+    with pytest.raises(LDAError, match=r"top_p set.*top_p=1"):
         settings(extra_body=body, top_p=0.9)
     assert settings(extra_body=body, top_p=1, top_k=0, temperature=0.7).score
 

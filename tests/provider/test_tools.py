@@ -48,9 +48,7 @@ ADD: Found = ("add", {"x": 1})
             [("end", {})],
             id="no arguments",
         ),
-        pytest.param(
-            '{"name": "add", "parameters": {"x": 1}}', "", [ADD], id="llama3"
-        ),
+        pytest.param('{"name": "add", "parameters": {"x": 1}}', "", [ADD], id="llama3"),
         pytest.param(
             '<|python_tag|>{"type": "function", "name": "add", "parameters": {"x": 1}}',
             "",
@@ -118,9 +116,7 @@ def test_tools_are_described() -> None:
         properties={"x": JSONSchema(type="integer", description="a number")},
         required=["x"],
     )
-    text = describe_tools(
-        [ToolInfo(name="add", description="adds", parameters=params)]
-    )
+    text = describe_tools([ToolInfo(name="add", description="adds", parameters=params)])
     for part in ('"name": "add"', '"integer"', '"required": ["x"]', "<tool_call>"):
         assert part in text
 
