@@ -164,6 +164,13 @@ def test_every_requirement_is_pinned_within_its_range() -> None:
     assert outside == []
 
 
+def test_the_version_is_stated_once_per_place() -> None:
+    pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    version = tomllib.loads(pyproject)["project"]["version"]
+    module = (ROOT / "inspect_lda" / "__init__.py").read_text(encoding="utf-8")
+    assert f'__version__ = "{version}"' in module
+
+
 def test_links_point_at_the_top_level_folders() -> None:
     # Type checkers and `python -m …` in a checkout see the packages through these.
     for name in ("tasks", "scorers"):
