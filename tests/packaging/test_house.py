@@ -14,7 +14,14 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.packaging.tree import ROOT, functions, parse, python_files, repository_files
+from tests.packaging.tree import (
+    ROOT,
+    Function,
+    functions,
+    parse,
+    python_files,
+    repository_files,
+)
 
 LONGEST_FILE = 250
 LONGEST_FUNCTION = 40
@@ -52,6 +59,13 @@ def installed_name(path: PurePosixPath) -> str:
     """The module that a file of the tree is once installed."""
     dotted = ".".join(path.with_suffix("").parts).removesuffix(".__init__")
     return dotted if path.parts[0] == "inspect_lda" else f"inspect_lda.{dotted}"
+
+
+def lines_of_code(function: Function) -> int:
+    """Lines of a function, its docstring apart: explaining more must not cost."""
+    lines = (function.end_lineno or 0) - function.lineno + 1
+    text = ast.get_docstring(function, clean=False)
+    return lines - (text.count("\n") + 1 if text else 0)
 
 
 def pins() -> dict[str, str]:
@@ -102,7 +116,7 @@ def test_file_fits_in_a_head(path: PurePosixPath) -> None:
 
 @pytest.mark.parametrize("path", python_files(*SOURCE), ids=str)
 def test_functions_fit_on_a_screen(path: PurePosixPath) -> None:
-    sizes = {f.name: (f.end_lineno or 0) - f.lineno + 1 for f in functions(path)}
+    sizes = {function.name: lines_of_code(function) for function in functions(path)}
     assert {n: s for n, s in sizes.items() if s > LONGEST_FUNCTION} == {}
 
 
@@ -133,6 +147,19 @@ def test_reading_logs_imports_no_torch() -> None:
         text=True,
     ).stdout
     assert json.loads(printed) == []
+
+
+def test_every_import_is_declared() -> None:
+    known = {canonicalize_name(r.name) for r in declared()} | {"inspect-lda"}
+    distributions = metadata.packages_distributions()
+    undeclared = {
+        f"{path}: {name}"
+        for path in python_files(*SOURCE)
+        for name in {imported.split(".")[0] for imported in imports(path)}
+        if name not in sys.stdlib_module_names | {"inspect_lda"}
+        and known.isdisjoint(map(canonicalize_name, distributions.get(name, ())))
+    }
+    assert sorted(undeclared) == [], "declare these in pyproject.toml"
 
 
 def test_registry_is_short() -> None:
