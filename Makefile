@@ -11,7 +11,7 @@ ORGANISMS_ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PINS := pyproject.toml constraints.txt requirements-demo.txt
-say = @printf '\033[1m==> %s\033[0m\n'
+say = @printf '==> %s\n'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

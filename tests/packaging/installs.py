@@ -51,10 +51,10 @@ def install(workspace: Path, mode: InstallMode) -> Installed:
 
 
 def build_wheel(workspace: Path) -> Path:
-    """Build the wheel of a copy of the checkout."""
+    """Build what a release uploads: the sdist, and from it the wheel."""
     checkout = copy_checkout(workspace / "checkout")
     out = workspace / "dist"
-    command = [sys.executable, "-m", "pip", "wheel", *OFFLINE, "-w", str(out), "."]
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out)]
     run(command, cwd=checkout)
     (wheel,) = out.glob("*.whl")
     return wheel
