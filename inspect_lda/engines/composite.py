@@ -121,20 +121,15 @@ class AmplifiedLM(PreTrainedModel, GenerationMixin):
         kwargs.pop("return_dict", None)
         if use_cache and past_key_values is None:
             past_key_values = DynamicCache(config=self.config)
-        after_cache, before_cache = self._views(past_key_values)
-        common = {
-            "input_ids": input_ids,
-            "attention_mask": attention_mask,
-            "position_ids": position_ids,
-            "logits_to_keep": logits_to_keep,
-            "use_cache": use_cache,
+        after, before = self.halves(
+            past_key_values,
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            use_cache=use_cache,
+            logits_to_keep=logits_to_keep,
             **kwargs,
-        }
-        after = self.after(past_key_values=after_cache, **common).logits
-        before = after
-        if not self.is_identity:
-            before = self.before(past_key_values=before_cache, **common).logits
-        before = before.to(after.device)
+        )
         logits = amplify(after, before, alpha, allowed=self.allowed, shared=self.shared)
         return AmplifiedOutput(
             logits=logits,
@@ -142,6 +137,15 @@ class AmplifiedLM(PreTrainedModel, GenerationMixin):
             after_logits=after,
             before_logits=before,
         )
+
+    def halves(self, cache: Cache | None, **inputs: Any) -> tuple[Tensor, Tensor]:
+        """Logits of `after` and of `before` on the same inputs, not combined."""
+        after_cache, before_cache = self._views(cache)
+        after = self.after(past_key_values=after_cache, **inputs).logits
+        if self.is_identity:
+            return after, after
+        before = self.before(past_key_values=before_cache, **inputs).logits
+        return after, before.to(after.device)
 
     def _views(self, cache: Cache | None) -> tuple[Cache | None, Cache | None]:
         if cache is None:

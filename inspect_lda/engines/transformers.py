@@ -66,44 +66,40 @@ class PairDecoder:
         return RowState(request, self._decoding)
 
     @torch.inference_mode()
-    def step(
-        self,
-        ids: Tensor,
-        mask: Tensor,
-        positions: Tensor,
-        cache: Cache,
-        rows: list[RowState],
-    ) -> list[int]:
-        """Feed `ids` `[batch, n]`; draw, measure and record one token a row."""
-        alpha = torch.tensor([row.request.alpha for row in rows], device=self.device)
-        output = self.model(
+    def forward(
+        self, ids: Tensor, mask: Tensor, positions: Tensor, cache: Cache
+    ) -> tuple[Tensor, Tensor]:
+        """Logits `[batch, V]` of both checkpoints after ids `[batch, n]`."""
+        after, before = self.model.halves(
+            cache,
             input_ids=ids,
             attention_mask=mask,
             position_ids=positions,
-            past_key_values=cache,
             use_cache=True,
-            alpha=alpha,
             logits_to_keep=1,
         )
-        return self._sampler(
-            output.logits[:, -1],
-            output.after_logits[:, -1],
-            output.before_logits[:, -1],
-            rows,
+        return after[:, -1], before[:, -1]
+
+    @torch.inference_mode()
+    def draw(self, states: tuple[Tensor, ...], rows: list[RowState]) -> list[int]:
+        """Amplify, draw, measure and record one token a row."""
+        after, before = states
+        alpha = torch.tensor([row.request.alpha for row in rows], device=self.device)
+        amplified = amplify(
+            after, before, alpha, allowed=self._allowed, shared=self._shared
         )
+        return self._sampler(amplified, after, before, rows)
 
     @torch.inference_mode()
     def score(self, request: ScoreRequest) -> Scored:
         """Teacher-force one continuation; every alpha from one pass."""
         ids = torch.tensor([[*request.prompt, *request.continuation]])
         wanted = len(request.continuation)
-        output = self.model(
-            input_ids=ids.to(self.device),
-            alpha=0.0,
-            logits_to_keep=wanted + 1,
+        after, before = self.model.halves(
+            None, input_ids=ids.to(self.device), logits_to_keep=wanted + 1
         )
         # The last position predicts what follows the continuation.
-        after, before = output.after_logits[0, :-1], output.before_logits[0, :-1]
+        after, before = after[0, :-1], before[0, :-1]
         target = ids[0, -wanted:].to(self.device).unsqueeze(-1)
 
         def taken(alpha: float) -> tuple[float, ...]:

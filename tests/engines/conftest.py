@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from inspect_lda.pair import Pair, PairSpec, load_pair
 
+from inspect_lda.pair import Pair, PairSpec, load_pair
 from tests.tiny import save_checkpoint, tiny_model, tiny_tokenizer
 
 
