@@ -223,7 +223,7 @@ def _encode(code: str, values: Sequence[float]) -> str:
     return base64.b64encode(packed.tobytes()).decode("ascii")
 
 
-def _decode(code: str, text: str) -> list[float]:
+def _decode(code: str, text: str) -> list[Any]:
     packed = array(code)
     packed.frombytes(base64.b64decode(text))
     if sys.byteorder == "big":  # pragma: no cover

@@ -1,4 +1,4 @@
-"""The seam between the provider and any engine: token ids in, token ids and evidence out.
+"""The seam between the provider and any engine: ids in, ids and evidence out.
 
 Nothing here imports torch. An engine only has to run a causal LM; chat templates,
 tools and Inspect's types stay in the provider, checkpoints stay in `pair`.

@@ -1,0 +1,75 @@
+"""Evidence of one decoding step: what both checkpoints thought of the drawn token.
+
+`log q` is taken under the distribution the token was drawn from, after temperature
+and truncation. `log p_after` and `log p_before` are taken under the same sampling
+settings at alpha = 0 and alpha = -1, which is the reference whose rate is asked:
+`log w = log p_after - log q` is then an unbiased importance weight.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from inspect_lda.evidence import IMPLAUSIBLE
+
+
+class StepEvidence(NamedTuple):
+    """One value a row, `[batch]` each; natural logarithms."""
+
+    log_q: Tensor
+    log_p_after: Tensor
+    log_p_before: Tensor
+    entropy_after: Tensor
+    kl: Tensor
+    implausible: Tensor
+
+
+def measure(
+    token: Tensor,
+    log_q: Tensor,
+    reference_after: Tensor,
+    reference_before: Tensor,
+    log_after: Tensor,
+    log_before: Tensor,
+) -> StepEvidence:
+    """Measure one step.
+
+    Args:
+        token: `[batch]` drawn ids.
+        log_q: `[batch, V]` log-probabilities drawn from.
+        reference_after: `[batch, V]`, `after` under the row's sampling settings.
+        reference_before: `[batch, V]`, the same of `before`.
+        log_after: `[batch, V]`, `after` at the temperature, not truncated.
+        log_before: `[batch, V]`, the same of `before`.
+    """
+    column = token.unsqueeze(-1)
+
+    def taken(values: Tensor) -> Tensor:
+        return values.gather(-1, column).squeeze(-1)
+
+    p_after = log_after.exp()
+    return StepEvidence(
+        log_q=taken(log_q),
+        log_p_after=taken(reference_after),
+        log_p_before=taken(reference_before),
+        entropy_after=-_expectation(p_after, log_after),
+        kl=kl_divergence(log_after, log_before),
+        implausible=taken(log_after) < log_after.amax(-1) + math.log(IMPLAUSIBLE),
+    )
+
+
+def kl_divergence(log_after: Tensor, log_before: Tensor) -> Tensor:
+    """KL(after || before) a row, nats, over the ids with mass under both.
+
+    Ids that `before` lacks are left out: an added end-of-turn token says that the
+    vocabulary changed, and would make every KL infinite.
+    """
+    both = ~(log_after.isneginf() | log_before.isneginf())
+    difference = torch.where(both, log_after - log_before, 0.0)
+    return (log_after.exp() * difference).sum(-1)
+
+
+def _expectation(p: Tensor, values: Tensor) -> Tensor:
+    return (p * torch.where(p > 0, values, 0.0)).sum(-1)

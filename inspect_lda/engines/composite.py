@@ -1,0 +1,226 @@
+"""Two checkpoints as one causal language model with one cache.
+
+The composite's config says `L_after + L_before` layers, so any cache that is built
+for it has room for both halves; each half sees a *view* of its own layers. Views
+rather than a layer-index offset: masks and positions are read from layer 0 of the
+cache that a model is given, which for an offset `before` would be the already
+advanced layer 0 of `after`.
+"""
+
+import copy
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from peft import PeftModel
+from torch import Tensor, nn
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
+from transformers.generation.utils import GenerationMixin
+from transformers.modeling_outputs import CausalLMOutputWithPast
+
+from inspect_lda.decoding.amplify import amplify
+
+_CACHED_BY_ROW = {"full_attention", "sliding_attention", "chunked_attention"}
+
+
+@dataclass
+class AmplifiedOutput(CausalLMOutputWithPast):
+    """Output of `AmplifiedLM`: `logits` are amplified, float32, `[batch, n, V]`.
+
+    Attributes:
+        after_logits: Logits of `after` alone, `[batch, n, V]`.
+        before_logits: Logits of `before` alone, `[batch, n, V_before]`.
+    """
+
+    after_logits: Tensor | None = None
+    before_logits: Tensor | None = None
+
+
+class AmplifiedLM(PreTrainedModel, GenerationMixin):
+    """A checkpoint pair whose logits are `after + alpha * (after - before)`.
+
+    A row's alpha is a forward argument, so `generate(alpha=...)` works, with a number
+    or a tensor `[batch]`.
+
+    Args:
+        before: Causal LM before training. The same object as `after` makes an
+            identity pair, which runs once.
+        after: Causal LM after training.
+        allowed: `[V]` bool, ids that `after`'s tokenizer knows.
+        shared: `[V]` bool, ids that both tokenizers know as the same token.
+    """
+
+    main_input_name = "input_ids"
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+    _can_compile_fullgraph = True
+
+    before: PreTrainedModel
+    after: PreTrainedModel
+
+    def __init__(
+        self,
+        before: PreTrainedModel,
+        after: PreTrainedModel,
+        *,
+        allowed: Tensor | None = None,
+        shared: Tensor | None = None,
+    ) -> None:
+        before, after = _causal_lm(before), _causal_lm(after)
+        config = _joint_config(after, None if before is after else before)
+        super().__init__(config)
+        self.after = after
+        self.before = before
+        self.n_after = _text_config(after).num_hidden_layers
+        self.allowed = allowed
+        self.shared = shared
+        self.generation_config = copy.deepcopy(after.generation_config)
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether both checkpoints are one object."""
+        return self.before is self.after
+
+    @property
+    def rolls(self) -> bool:
+        """Whether rows can join and leave the cache between steps.
+
+        True for attention caches; a recurrent state (linear attention, SSM) can not
+        be left-padded into a running batch.
+        """
+        types = getattr(self.config, "layer_types", None)
+        return types is None or set(types) <= _CACHED_BY_ROW
+
+    def new_cache(self) -> Cache:
+        """Make an empty cache for both halves.
+
+        Layers of models with sliding windows are ordinary growing ones where rows
+        roll: the mask applies the window, and left padding can not fall out of it.
+        """
+        if not self.rolls:
+            return DynamicCache(config=self.config)
+        return Cache(
+            layers=[DynamicLayer() for _ in range(self.config.num_hidden_layers)]
+        )
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | dict[str, Tensor] | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        use_cache: bool | None = None,
+        alpha: Tensor | float = 1.0,
+        logits_to_keep: int | Tensor = 0,
+        **kwargs: Any,
+    ) -> AmplifiedOutput:
+        """Run both checkpoints on the same ids, positions, mask and shapes."""
+        kwargs.pop("return_dict", None)
+        if use_cache and past_key_values is None:
+            past_key_values = DynamicCache(config=self.config)
+        after_cache, before_cache = self._views(past_key_values)
+        common = {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "position_ids": position_ids,
+            "logits_to_keep": logits_to_keep,
+            "use_cache": use_cache,
+            **kwargs,
+        }
+        after = self.after(past_key_values=after_cache, **common).logits
+        before = after
+        if not self.is_identity:
+            before = self.before(past_key_values=before_cache, **common).logits
+        before = before.to(after.device)
+        logits = amplify(after, before, alpha, allowed=self.allowed, shared=self.shared)
+        return AmplifiedOutput(
+            logits=logits,
+            past_key_values=past_key_values,
+            after_logits=after,
+            before_logits=before,
+        )
+
+    def _views(self, cache: Cache | None) -> tuple[Cache | None, Cache | None]:
+        if cache is None:
+            return None, None
+        # Views share the layer objects, so changing a layer in place keeps them valid.
+        views = getattr(cache, "_lda_views", None)
+        if views is None or sum(len(v.layers) for v in views) != len(cache.layers):
+            views = (
+                Cache(layers=cache.layers[: self.n_after]),
+                Cache(layers=cache.layers[self.n_after :]),
+            )
+            setattr(cache, "_lda_views", views)  # noqa: B010
+        return views[0], views[1]
+
+    @property
+    def device(self) -> torch.device:
+        """Device of `after`, where the combination happens."""
+        return self.after.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Dtype of the forward passes; the combination is float32 always."""
+        return self.after.dtype
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Embeddings of `after`."""
+        return self.after.get_input_embeddings()
+
+    def get_output_embeddings(self) -> nn.Module:
+        """Head of `after`."""
+        return cast(nn.Module, self.after.get_output_embeddings())
+
+    def set_attn_implementation(self, *args: Any, **kwargs: Any) -> None:
+        """Set the attention implementation of both halves."""
+        for model in (self.before, self.after):
+            model.set_attn_implementation(*args, **kwargs)
+        self.config._attn_implementation = self.after.config._attn_implementation
+
+    # The base class greps a module's source for an experts implementation, which
+    # only the halves have; without these overrides every MoE pair fails to build.
+    @classmethod
+    def _can_set_experts_implementation(cls) -> bool:
+        return True
+
+    def set_experts_implementation(self, *args: Any, **kwargs: Any) -> None:
+        """Set the experts implementation of both halves."""
+        for model in (self.before, self.after):
+            model.set_experts_implementation(*args, **kwargs)
+
+    def get_experts_implementation(self) -> Any:
+        """Experts implementation of `after`."""
+        return self.after.get_experts_implementation()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Both halves come initialised."""
+
+    def tie_weights(self, *args: Any, **kwargs: Any) -> None:
+        """Each half keeps its own tie; never tie across them."""
+
+
+def _causal_lm(model: PreTrainedModel) -> PreTrainedModel:
+    # peft injects adapter layers into the base model; calling that directly saves
+    # the wrapper's keyword handling on every step.
+    if isinstance(model, PeftModel):
+        return cast(PreTrainedModel, model.get_base_model())
+    return model
+
+
+def _text_config(model: PreTrainedModel) -> PreTrainedConfig:
+    return model.config.get_text_config(decoder=True)
+
+
+def _joint_config(
+    after: PreTrainedModel, before: PreTrainedModel | None
+) -> PreTrainedConfig:
+    config = copy.deepcopy(_text_config(after))
+    halves = [_text_config(after)] + ([] if before is None else [_text_config(before)])
+    config.num_hidden_layers = sum(half.num_hidden_layers for half in halves)
+    types = [getattr(half, "layer_types", None) for half in halves]
+    if all(entry is not None for entry in types):
+        config.layer_types = [kind for entry in types for kind in entry or ()]
+    return config
