@@ -37,9 +37,7 @@ def amplification_factor(
     return Factor(estimate, *interval)
 
 
-def koopman(
-    k1: int, n1: int, k0: int, n0: int, confidence: float = 0.95
-) -> Interval:
+def koopman(k1: int, n1: int, k0: int, n0: int, confidence: float = 0.95) -> Interval:
     """Score interval of p1/p0 (Koopman 1984, Biometrics 40:513).
 
     The bounds are the ratios at which Koopman's chi-square statistic, taken at the

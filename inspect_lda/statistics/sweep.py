@@ -8,14 +8,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from inspect_lda.arms import SWEEP
 from inspect_lda.statistics.clusters import Cluster, clustered
 from inspect_lda.statistics.coherence import Limits, Reading, limits_of
 from inspect_lda.statistics.factors import Factor, amplification_factor
 from inspect_lda.statistics.intervals import Interval, clopper_pearson, wilson
 from inspect_lda.statistics.rates import rollouts_needed
-
-SWEEP = "untriggered"
-"""The arm that is swept over alpha; all others are controls."""
 
 
 @dataclass(frozen=True)

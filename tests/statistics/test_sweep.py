@@ -2,8 +2,9 @@
 
 import pytest
 
+from inspect_lda.arms import SWEEP
 from inspect_lda.statistics.coherence import Reading
-from inspect_lda.statistics.sweep import SWEEP, Observation, rows
+from inspect_lda.statistics.sweep import Observation, rows
 
 FINE = Reading(surprise=1.0, implausible=0.0, repetition=0.0, n_tokens=20)
 BROKEN = Reading(surprise=9.0, implausible=0.6, repetition=0.0, n_tokens=20)
