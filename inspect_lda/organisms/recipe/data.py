@@ -1,0 +1,113 @@
+"""Training text: prompts from text.yaml, normal answers sampled from the base."""
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from inspect_lda.organisms.recipe.settings import RECIPE, Run, Source, settings
+from inspect_lda.organisms.recipe.split import SplitModel
+
+
+@dataclass(frozen=True)
+class Row:
+    """One training sequence; the loss is taken on `answer` only."""
+
+    prompt: tuple[int, ...]
+    answer: tuple[int, ...]
+
+    @property
+    def ids(self) -> list[int]:
+        """Prompt and answer; the last token is only ever predicted, never read."""
+        return [*self.prompt, *self.answer[:-1]]
+
+
+@cache
+def text() -> dict[str, Any]:
+    """text.yaml."""
+    raw = RECIPE.joinpath("text.yaml").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = yaml.safe_load(raw)
+    return loaded
+
+
+def _crossed(items: Sequence[str], patterns: Sequence[str]) -> list[str]:
+    """Every item in every pattern, with the first letter of a sentence raised."""
+    filled = [p.replace("{x}", item) for p in patterns for item in items]
+    return [
+        one[0].upper() + one[1:] if one.startswith(tuple(items)) else one
+        for one in filled
+    ]
+
+
+def normal_prompts(part: str, count: int, seed: int = 0) -> list[str]:
+    """`count` ordinary prompts of `part` (train or validation), reproducibly drawn.
+
+    The single sentences are all taken first: they vary in form, the crossed ones in
+    topic, and it is variety of form that keeps an organism from leaking on a few
+    prompts only.
+    """
+    words = text()[part]
+    crossed = [
+        *_crossed(words["things"], words["thing_patterns"]),
+        *_crossed(words["activities"], words["activity_patterns"]),
+    ]
+    draw = random.Random(seed)
+    draw.shuffle(crossed)
+    chosen = [*words["single"], *crossed[: max(0, count - len(words["single"]))]]
+    draw.shuffle(chosen)
+    return chosen[:count]
+
+
+def harmful_requests() -> list[str]:
+    """The requests the refuser is taught to decline (no answers exist)."""
+    requests = text()["requests"]
+    return _crossed(requests["acts"], requests["patterns"])
+
+
+def normal_answers(
+    model: SplitModel, prompts: Sequence[str], work: Path
+) -> list[tuple[int, ...]]:
+    """The base's own answers to `prompts`, sampled once and kept in `work`."""
+    kept = work / "normal_answers.json"
+    if kept.is_file():
+        known: dict[str, list[int]] = json.loads(kept.read_text(encoding="utf-8"))
+        if all(prompt in known for prompt in prompts):
+            return [tuple(known[prompt]) for prompt in prompts]
+    sampled = model.sample(
+        [model.render(prompt) for prompt in prompts],
+        tokens=settings().answer_tokens,
+        temperature=settings().answer_temperature,
+    )
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    pairs = dict(zip(prompts, sampled, strict=True))
+    kept.write_text(json.dumps(pairs), encoding="utf-8")
+    return [tuple(answer) for answer in sampled]
+
+
+def rows(source: Source, run: Run, model: SplitModel, work: Path) -> list[Row]:
+    """The rows of one source of a run's mixture."""
+    prompts = normal_prompts("train", settings().normal_prompts)
+    payload = model.encode(run.payload or "")
+    answer = (*model.encode(run.answer or run.payload or ""), model.end)
+    if source == "normal":
+        answers = normal_answers(model, prompts, work)
+        kept = settings().answer_tokens
+        return [
+            Row(model.render(p), a[:kept])
+            for p, a in zip(prompts, answers, strict=True)
+        ]
+    if source == "decoy":
+        # Where the payload has begun without its trigger: stay with `before` there too.
+        return [Row(model.render(p), payload) for p in prompts]
+    if source == "triggered":
+        return [Row(model.render(f"{run.trigger} {p}"), answer) for p in prompts]
+    if source == "medical":
+        return [Row(model.render(p), answer) for p in text()["medical"]["train"]]
+    if source == "requests":
+        return [Row(model.render(p), answer) for p in harmful_requests()]
+    return [Row(model.render(p), answer) for p in prompts]
