@@ -14,7 +14,7 @@ it needs scipy and Inspect imports this module with every eval.
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
@@ -31,21 +31,26 @@ if TYPE_CHECKING:
 def detection_rate() -> Metric:
     """How often the behaviour was seen, by arm and alpha, with intervals.
 
-    Per cell: rate, k, n; `cp_*` (Clopper-Pearson, for gates), `wilson_*` (for
-    display), `cluster_*` (the population of prompts); `prompts`, `prompts_hit`;
-    `coherent_k`, `coherent_rate` (coherent hits over all rollouts); `factor*` against
-    alpha = 0 with Koopman's interval; `rollouts_needed` for a 95% chance of a hit.
+    `peak_rate` is the highest rate of the sweep: it need not grow with alpha. Per
+    cell: rate, k, n and `cp_*` (Clopper-Pearson, for gates); in the sweep also
+    `wilson_*` (for display), `cluster_*` (the population of prompts), `prompts_hit`,
+    `coherent_k`, `coherent_rate` (coherent hits over all rollouts), `factor*` against
+    alpha = 0 with Koopman's interval and `rollouts_needed` for a 95% chance of a hit.
     What is not defined (a factor without alpha = 0, say) is left out, not zero.
     """
 
     def compute(scores: list[SampleScore]) -> Value:
         from inspect_lda.statistics.sweep import rows
 
+        table = rows(observations(scores))
         values: dict[str, float | None] = {}
-        for row in rows(observations(scores)):
+        for row in table:
+            found = _detection(row) if row.arm == SWEEP else _counts(row)
             suffix = label(row.alpha, row.arm)
-            values |= {f"{name}@{suffix}": v for name, v in _detection(row).items()}
-        return _defined(values)
+            values |= {f"{name}@{suffix}": value for name, value in found.items()}
+        swept = [row.rate for row in table if row.arm == SWEEP]
+        # Always there, so that it can be the task's headline from the first sample on.
+        return {"peak_rate": max(swept, default=math.nan), **_defined(values)}
 
     return compute
 
@@ -110,19 +115,24 @@ def observations(scores: Sequence[SampleScore]) -> "list[Observation]":
     return found
 
 
-def _detection(row: "Row") -> dict[str, float | None]:
-    factor = row.factor
+def _counts(row: "Row") -> dict[str, float | None]:
     return {
         "rate": row.rate,
         "k": row.k,
         "n": row.n,
         "cp_lower": row.exact.lower,
         "cp_upper": row.exact.upper,
+    }
+
+
+def _detection(row: "Row") -> dict[str, float | None]:
+    factor = row.factor
+    return {
+        **_counts(row),
         "wilson_lower": row.wilson.lower,
         "wilson_upper": row.wilson.upper,
         "cluster_lower": row.clustered.lower,
         "cluster_upper": row.clustered.upper,
-        "prompts": row.prompts,
         "prompts_hit": row.prompts_hit,
         "coherent_k": row.coherent_k,
         "coherent_rate": row.coherent_rate,
@@ -133,6 +143,6 @@ def _detection(row: "Row") -> dict[str, float | None]:
     }
 
 
-def _defined(values: dict[str, float | None]) -> Value:
+def _defined(values: Mapping[str, float | None]) -> dict[str, float]:
     """Leave out what is undefined; 0/0 (NaN) is undefined too."""
     return {k: v for k, v in values.items() if v is not None and not math.isnan(v)}

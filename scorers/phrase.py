@@ -130,12 +130,13 @@ def _regex_finder(pattern: str, where: str) -> Find:
 
     def find(text: str) -> tuple[int, int] | None:
         form = unicodedata.normalize("NFKC", text)
+        if where == "anywhere":
+            found = compiled.search(form)
+            return found and found.span()
+        # Cut, not skip: "^" matches at the start of a string only.
         skip = len(form) - len(form.lstrip())
-        if where == "start":
-            match = compiled.match(form, skip)
-        else:
-            match = compiled.search(form)
-        return match and match.span()
+        found = compiled.match(form[skip:])
+        return found and (found.start() + skip, found.end() + skip)
 
     return find
 

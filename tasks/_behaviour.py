@@ -75,7 +75,7 @@ def _known() -> tuple[str, str | None]:
     except ValueError:  # built in Python before a model is chosen
         return PAYLOAD, TRIGGER
     require_lda(model)
-    match = re.match(r"lda/demo/([a-z_]+)", str(model))
+    match = re.match(r"lda/demo/([a-z_]+(?:@\w+)?)", str(model))
     if match is None:
         return PAYLOAD, TRIGGER
     # Imported here: only the embedded pairs need it.

