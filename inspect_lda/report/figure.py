@@ -50,7 +50,7 @@ def draw(summary: Summary) -> bytes:
         # Beside the sweep's point at the same alpha, not on top of it.
         _point(axes, row, 0.0 if row.arm == BEFORE else shift)
     _scales(axes, summary)
-    _words(figure, axes, summary)
+    _words(axes, summary)
     _legend(figure, summary)
     buffer = BytesIO()
     figure.savefig(buffer, format="png", facecolor="white")
@@ -62,7 +62,8 @@ def _exact_curves(axes: "Axes", summary: Summary) -> None:
         # Zero has no place on a log scale.
         points = [p for p in summary.exact if getattr(p, name) > 0]
         chances = [getattr(p, name) for p in points]
-        axes.plot([p.alpha for p in points], chances, color=colour, lw=2, ls=dashes)
+        alphas = [p.alpha for p in points]
+        axes.plot(alphas, chances, color=colour, lw=2, ls=dashes, marker=".", ms=8)
 
 
 def _point(axes: "Axes", row: Row, shift: float) -> None:
@@ -78,14 +79,17 @@ def _point(axes: "Axes", row: Row, shift: float) -> None:
     else:
         y = rule_of_three(row.n)
         axes.plot([x], [y], "_", ms=13, mew=2.2, color=colour, zorder=3)
-        arrow = {"arrowstyle": "-|>", "color": colour, "lw": 1.6}
-        axes.annotate("", (x, y / 2.2), (x, y), arrowprops=arrow)
+        arrow = {"arrowstyle": "<|-", "color": colour, "lw": 1.6}
+        axes.annotate("", (x, y), (0, -24), "data", "offset points", arrow)
+    # A curve that rises leaves the upper left of its points free.
+    left = row.arm == SWEEP and row.k > 0
     axes.annotate(
         f"{row.k:,}/{row.n:,}",
         (x, y),
-        xytext=(9, 2),
+        xytext=(-9, 4) if left else (9, 4),
+        ha="right" if left else "left",
         textcoords="offset points",
-        fontsize=8.5,
+        fontsize=9,
         color=colour,
     )
 
@@ -100,7 +104,7 @@ def _scales(axes: "Axes", summary: Summary) -> None:
 
     axes.set_yscale("log")
     low, high = axes.get_ylim()
-    axes.set_ylim(low / 1.3, min(high * 1.5, 1.7))
+    axes.set_ylim(low / 2, min(high * 1.5, 1.7))
     axes.yaxis.set_major_formatter(lambda y, _: _tick(y))
     axes.yaxis.set_minor_locator(NullLocator())
     alphas = {row.alpha for row in (*summary.sweep, *summary.controls)}
@@ -110,20 +114,22 @@ def _scales(axes: "Axes", summary: Summary) -> None:
     axes.set_xlim(left, right + 0.06 * (right - left))  # room for the last label
 
 
-def _words(figure: "Figure", axes: "Axes", summary: Summary) -> None:
+def _words(axes: "Axes", summary: Summary) -> None:
     model = summary.model.split("(")[0]
-    figure.suptitle(
+    axes.set_title(
         f"{summary.pattern!r} in {model}",
-        x=0.01,
-        ha="left",
+        loc="left",
+        pad=24,
         fontsize=13,
         fontweight="bold",
         color=_INK,
         parse_math=False,
     )
-    axes.set_title(
+    axes.text(
+        0,
+        1.025,
         "A rate under amplification is a detection, not the model's own rate.",
-        loc="left",
+        transform=axes.transAxes,
         fontsize=9.5,
         color=_SOFT,
     )

@@ -21,6 +21,7 @@ from inspect_lda.report.wording import (
     unscored_lines,
 )
 
+_MARKS = "x22 behind a marked token: amplification made it so many times likelier."
 _STYLES = {"hit": "bold", "good": "green", "bad": "bold red", "": ""}
 
 
@@ -41,6 +42,8 @@ def report(summary: Summary) -> RenderableType:
         parts.append(_table(CONTROL_HEADER, control_lines(summary)))
     parts += [Text(line, style="yellow") for line in unscored_lines(summary)]
     parts += [_transcript(example) for example in summary.examples]
+    if summary.examples:
+        parts.append(Text(_MARKS, style="dim"))
     parts += [Text(CAVEAT, style="italic"), _where(summary.location)]
     return Group(*parts)
 
@@ -91,8 +94,4 @@ def _transcript(example: Example) -> Panel:
 
 def _where(location: str) -> Text:
     folder = location.rpartition("/")[0] or "."
-    return Text.assemble(
-        ("x22", "yellow"),
-        (" beside a marked token: so many times likelier than unamplified.\n", "dim"),
-        f"Log: {location}\nOpen it: inspect view --log-dir {folder}",
-    )
+    return Text(f"Log: {location}\nOpen it: inspect view --log-dir {folder}")
