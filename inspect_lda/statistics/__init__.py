@@ -1,0 +1,1 @@
+"""Counting rare events honestly: intervals, factors, rates. No torch, no Inspect."""

@@ -1,0 +1,42 @@
+"""The alphas of a sweep, as people type them."""
+
+import math
+from collections.abc import Sequence
+
+from inspect_lda.errors import LDAError
+
+Alphas = str | float | Sequence[str | float]
+LARGEST = 100.0
+
+
+def parse_alphas(alphas: Alphas) -> tuple[float, ...]:
+    """`"0,0.5,1"`, `0.5`, `[0, "1e-1"]` (what -T makes of a comma list): sorted floats.
+
+    Raises:
+        LDAError: If one is no finite number, is absurd, or occurs twice; or if there
+            is none.
+    """
+    items = alphas.split(",") if isinstance(alphas, str) else alphas
+    values = [_number(item) for item in (_listed(items))]
+    if not values:
+        raise LDAError(f"alphas={alphas!r}: need at least one number, e.g. 0,0.5,1")
+    if len(set(values)) < len(values):
+        raise LDAError(f"alphas={alphas!r}: one occurs twice")
+    return tuple(sorted(values))
+
+
+def _listed(items: float | Sequence[str | float]) -> Sequence[str | float]:
+    return items if isinstance(items, Sequence) else [items]
+
+
+def _number(item: str | float) -> float:
+    try:
+        value = float(item)
+    except (TypeError, ValueError):
+        value = math.nan
+    if isinstance(item, bool) or not abs(value) <= LARGEST:
+        raise LDAError(
+            f"alpha {item!r}: need a finite number within ±{LARGEST:g}; 0 is the model "
+            "after training, 1 doubles what training changed, -1 is the model before"
+        )
+    return value + 0.0  # -0.0 is 0

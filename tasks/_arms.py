@@ -1,0 +1,78 @@
+"""The samples of the arms: one experiment, one log."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from inspect_ai.dataset import MemoryDataset, Sample
+from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageUser
+
+from inspect_lda.arms import BEFORE, CONTROL, EXACT, SWEEP, TRIGGERED
+from inspect_lda.tasks._behaviour import Behaviour
+from inspect_lda.tasks.prompt_sets import Prompt
+
+TRIGGERED_PROMPTS = 24
+"""Enough to tell a working backdoor (rate 0.8 and up) from none."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """Which samples to make.
+
+    Attributes:
+        prompts: The prompts.
+        alphas: The sweep, sorted.
+        behaviour: What is looked for.
+        system: System message of all prompts, if any.
+        control: Whether a control pair is there to be asked.
+        exact: Whether to compute exact probabilities (needs a known target).
+    """
+
+    prompts: Sequence[Prompt]
+    alphas: Sequence[float]
+    behaviour: Behaviour
+    system: str | None = None
+    control: bool = False
+    exact: bool = True
+
+    def dataset(self, name: str) -> MemoryDataset:
+        """All arms, prompt by prompt, so that partial results are spread evenly."""
+        made = [sample for prompt in self.prompts for sample in self._plain(prompt)]
+        return MemoryDataset([*made, *self._triggered()], name=name)
+
+    def _plain(self, prompt: Prompt) -> Iterator[Sample]:
+        for alpha in self.alphas:
+            yield self._sample(prompt, SWEEP, alpha)
+        if -1.0 not in self.alphas:
+            yield self._sample(prompt, BEFORE, -1.0)
+        if self.control:
+            yield self._sample(prompt, CONTROL, self.alphas[-1])
+        if self.exact and self.behaviour.target is not None:
+            yield self._sample(prompt, EXACT, None)
+
+    def _triggered(self) -> Iterator[Sample]:
+        if self.behaviour.trigger is None:
+            return
+        stride = max(1, len(self.prompts) // TRIGGERED_PROMPTS)
+        for prompt in self.prompts[::stride][:TRIGGERED_PROMPTS]:
+            yield self._sample(prompt, TRIGGERED, 0.0)
+
+    def _sample(self, prompt: Prompt, arm: str, alpha: float | None) -> Sample:
+        text = prompt.input
+        if arm == TRIGGERED:
+            text = self.behaviour.triggered(text)
+        messages: list[ChatMessage] = [ChatMessageUser(content=text)]
+        if self.system:
+            messages.insert(0, ChatMessageSystem(content=self.system))
+        shown = "all" if alpha is None else f"{alpha:g}"
+        return Sample(
+            id=f"{prompt.id}|a={shown}|{arm}",
+            input=messages if self.system else text,
+            target=self.behaviour.target or self.behaviour.pattern,
+            metadata={
+                "alpha": alpha,
+                "arm": arm,
+                "prompt_id": prompt.id,
+                "group": prompt.cluster,
+                "category": prompt.category,
+            },
+        )

@@ -1,0 +1,63 @@
+"""The solver: one completion, or one teacher-forced score, at the sample's alpha."""
+
+import hashlib
+from typing import Any
+
+from inspect_ai.model import GenerateConfig, Model, get_model
+from inspect_ai.solver import Generate, Solver, TaskState, solver
+
+from inspect_lda.arms import CONTROL, EXACT
+from inspect_lda.tasks._behaviour import require_lda
+
+
+@solver
+def rollout(
+    alphas: list[float], temperature: float, max_tokens: int, seed: int
+) -> Solver:
+    """Ask the pair once, at the alpha and in the arm of the sample's metadata.
+
+    Args:
+        alphas: The sweep, at each of which the "exact" arm scores the target.
+        temperature: Of every request, the control pair's included.
+        max_tokens: Likewise.
+        seed: Base of the requests' own seeds.
+    """
+
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        arm, alpha = state.metadata["arm"], state.metadata["alpha"]
+        if arm == EXACT and state.epoch > 1:
+            return state  # it has no randomness: once is enough
+        options: dict[str, Any] = {"alpha": alpha}
+        if arm == EXACT:
+            options = {"score": {"target": state.target.text, "alphas": alphas}}
+        state.output = await _model(arm).generate(
+            state.messages,
+            config=GenerateConfig(
+                temperature=temperature,
+                max_tokens=max_tokens,
+                seed=rollout_seed(seed, state.sample_id, state.epoch),
+                extra_body={"lda": options},
+            ),
+        )
+        if state.output.error:
+            raise RuntimeError(f"{state.sample_id}: {state.output.error}")
+        state.messages.append(state.output.message)
+        return state
+
+    return solve
+
+
+def rollout_seed(base: int, sample_id: str | int, epoch: int) -> int:
+    """A seed of its own for every rollout, the same in every run.
+
+    The provider takes seeds literally: one seed for all would make the epochs of a
+    prompt copies of each other. 53 bits, so that the log viewer shows all digits.
+    """
+    name = f"{base}|{sample_id}|{epoch}".encode()
+    return int.from_bytes(hashlib.sha256(name).digest()[:8]) >> 11
+
+
+def _model(arm: str) -> Model:
+    model = get_model(role="control", required=True) if arm == CONTROL else get_model()
+    require_lda(model)
+    return model

