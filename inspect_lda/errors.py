@@ -3,9 +3,17 @@
 import difflib
 from collections.abc import Iterable
 
+import click
 
-class LDAError(ValueError):
-    """Bad input: names the argument, what came, what is allowed and the way out."""
+
+class LDAError(click.ClickException, ValueError):
+    """Bad input: names the argument, what came, what is allowed and the way out.
+
+    It is a click exception because `inspect` and `inspect-lda` are click programs:
+    click prints the message alone and exits 1, where any other exception raised while a
+    model is constructed ends in a traceback (Inspect's own clean exception is private).
+    Inspect also reads `.message` for the error text of a failed sample.
+    """
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:

@@ -115,7 +115,7 @@ def tiny_model(arch: str = "llama", seed: int = 0, **overrides: Any) -> PreTrain
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    # The default initialisation (std 0.02) gives nearly uniform distributions, in which a wrong
+    # The default initialisation gives nearly uniform distributions, in which a wrong
     # cache or mask hardly shows.
     with torch.no_grad():
         for parameter in model.parameters():

@@ -37,13 +37,14 @@ def amplify(
     """
     a = known_logits(after, allowed)
     b = known_logits(before, shared, width=a.shape[-1])
-    strangers = b.isneginf() & ~a.isneginf()
     rows = _per_row(alpha, a)
-    if bool(strangers.any()):
-        amplified = _with_strangers(a, b, rows, strangers, shared)
-    else:
-        amplified = a + rows * torch.where(a.isneginf(), 0.0, a - b)
-    return torch.where(rows == 0, a, torch.where(rows == -1, b, amplified))
+    if shared is None:
+        # lerp returns its ends bit for bit at weights 1 and 0, and -inf where it needs
+        # care leaves NaN or +inf in its row.
+        amplified = torch.lerp(b, a, 1 + rows)
+        if bool(torch.isfinite(amplified.amax(-1)).all()):
+            return amplified
+    return _with_infinities(a, b, rows, shared)
 
 
 def known_logits(
@@ -65,17 +66,22 @@ def known_logits(
     return fitted if known is None else fitted.masked_fill(~known, -torch.inf)
 
 
-def _with_strangers(
-    a: Tensor, b: Tensor, rows: Tensor, strangers: Tensor, shared: Tensor | None
+def _with_infinities(
+    a: Tensor, b: Tensor, rows: Tensor, shared: Tensor | None
 ) -> Tensor:
-    # Raw logits carry an arbitrary offset a row, which alpha would multiply for the
-    # amplified ids and not for the strangers: only log-probabilities are comparable.
-    a = a - a.logsumexp(-1, keepdim=True)
-    b = b - b.logsumexp(-1, keepdim=True)
-    difference = torch.where(strangers | a.isneginf(), 0.0, a - b)
-    amplified = a + rows * difference
+    strangers = b.isneginf() & ~a.isneginf()
+    if bool(strangers.any()):
+        # Raw logits carry an arbitrary offset a row, which alpha would multiply for
+        # the amplified ids and not for the strangers: only log-probabilities compare.
+        log_a = a - a.logsumexp(-1, keepdim=True)
+        log_b = b - b.logsumexp(-1, keepdim=True)
+    else:
+        log_a, log_b = a, b
+    untouched = strangers | a.isneginf()
+    amplified = log_a + rows * torch.where(untouched, 0.0, log_a - log_b)
     lost = strangers if shared is None else strangers & shared
-    return torch.where(lost & (rows < 0), -torch.inf, amplified)
+    amplified = torch.where(lost & (rows < 0), -torch.inf, amplified)
+    return torch.where(rows == 0, a, torch.where(rows == -1, b, amplified))
 
 
 def _per_row(alpha: Tensor | float, like: Tensor) -> Tensor:

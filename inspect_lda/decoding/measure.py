@@ -6,7 +6,6 @@ settings at alpha = 0 and alpha = -1, which is the reference whose rate is asked
 `log w = log p_after - log q` is then an unbiased importance weight.
 """
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -16,7 +15,11 @@ from inspect_lda.evidence import IMPLAUSIBLE
 
 
 class StepEvidence(NamedTuple):
-    """One value a row, `[batch]` each; natural logarithms."""
+    """One value a row, `[batch]` each; natural logarithms.
+
+    `only_after` counts the ids that are possible under `after` and impossible under
+    `before`.
+    """
 
     log_q: Tensor
     log_p_after: Tensor
@@ -24,6 +27,7 @@ class StepEvidence(NamedTuple):
     entropy_after: Tensor
     kl: Tensor
     implausible: Tensor
+    only_after: Tensor
 
 
 def measure(
@@ -50,26 +54,30 @@ def measure(
         return values.gather(-1, column).squeeze(-1)
 
     p_after = log_after.exp()
+    difference = log_after - log_before
+    kl = torch.linalg.vecdot(p_after, difference)
+    entropy = -torch.linalg.vecdot(p_after, log_after)
+    only_after = torch.zeros_like(token)
+    if not bool((kl + entropy).isfinite().all()):
+        kl, entropy, only_after = _with_infinities(p_after, log_after, log_before)
     return StepEvidence(
         log_q=taken(log_q),
         log_p_after=taken(reference_after),
         log_p_before=taken(reference_before),
-        entropy_after=-_expectation(p_after, log_after),
-        kl=kl_divergence(log_after, log_before),
-        implausible=taken(log_after) < log_after.amax(-1) + math.log(IMPLAUSIBLE),
+        entropy_after=entropy,
+        kl=kl,
+        implausible=taken(p_after) < IMPLAUSIBLE * p_after.amax(-1),
+        only_after=only_after,
     )
 
 
-def kl_divergence(log_after: Tensor, log_before: Tensor) -> Tensor:
-    """KL(after || before) a row, nats, over the ids with mass under both.
-
-    Ids that `before` lacks are left out: an added end-of-turn token says that the
-    vocabulary changed, and would make every KL infinite.
-    """
-    both = ~(log_after.isneginf() | log_before.isneginf())
-    difference = torch.where(both, log_after - log_before, 0.0)
-    return (log_after.exp() * difference).sum(-1)
-
-
-def _expectation(p: Tensor, values: Tensor) -> Tensor:
-    return (p * torch.where(p > 0, values, 0.0)).sum(-1)
+def _with_infinities(
+    p_after: Tensor, log_after: Tensor, log_before: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    possible = ~log_after.isneginf()
+    # Ids that `before` lacks are left out of the KL: an added end-of-turn token says
+    # that the vocabulary changed, and would make every KL infinite.
+    both = possible & ~log_before.isneginf()
+    kl = (p_after * torch.where(both, log_after - log_before, 0.0)).sum(-1)
+    entropy = -(p_after * torch.where(possible, log_after, 0.0)).sum(-1)
+    return kl, entropy, (possible & ~both).sum(-1)

@@ -10,6 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+BLOCK = 256
+"""Ids are summed in blocks, and only the block that is hit is searched."""
+
 
 class UniformStream:
     """The uniforms in [0, 1) of one request, one a token, fixed by its seed alone."""
@@ -37,14 +40,31 @@ def inverse_cdf(log_probs: Tensor, uniforms: Tensor) -> Tensor:
     Returns:
         `[batch]` ids: the first whose cumulative mass exceeds the uniform.
     """
+    mass = _blocks(log_probs.exp())
     # float64: a float32 running sum over 100,000 ids is off by more than the mass of
     # the rare tokens this library exists to sample.
-    cumulative = log_probs.double().exp_().cumsum_(-1)
+    block_mass = mass.sum(-1, dtype=torch.float64)
+    cumulative = block_mass.cumsum(-1)
     total = cumulative[:, -1:]
     wanted = uniforms.unsqueeze(-1).to(total) * total
     # u * total can round up to total, beyond the last id with mass.
     wanted = torch.minimum(wanted, torch.nextafter(total, torch.zeros_like(total)))
-    return torch.searchsorted(cumulative, wanted, right=True).squeeze(-1)
+    block = torch.searchsorted(cumulative, wanted, right=True)
+    # A row of NaN finds no block; its caller reports it.
+    block = block.clamp(max=cumulative.shape[-1] - 1)
+    start = cumulative.gather(-1, block) - block_mass.gather(-1, block)
+    chosen = mass.gather(1, block.unsqueeze(-1).expand(-1, 1, BLOCK)).squeeze(1)
+    inside = chosen.double().cumsum(-1) + start
+    offset = torch.searchsorted(inside, wanted, right=True)
+    # The two sums round differently: stay on the last id of the block that has mass.
+    last = BLOCK - 1 - (chosen > 0).flip(-1).int().argmax(-1, keepdim=True)
+    return (block * BLOCK + torch.minimum(offset, last)).squeeze(-1)
+
+
+def _blocks(mass: Tensor) -> Tensor:
+    missing = -mass.shape[-1] % BLOCK
+    padded = torch.nn.functional.pad(mass, (0, missing))
+    return padded.reshape(mass.shape[0], -1, BLOCK)
 
 
 def draw(log_q: Tensor, uniforms: Tensor, greedy: Tensor) -> Tensor:

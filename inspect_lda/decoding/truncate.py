@@ -20,14 +20,18 @@ class Settings:
     """The sampling settings of a batch as `[batch]` tensors.
 
     Attributes:
+        alpha: Amplification.
         temperature: Divisor of the logits; rows that sample greedily hold 1.
         greedy: Rows with temperature 0.
         top_k: 0 keeps all.
         top_p: 1 keeps all.
         min_p: 0 keeps all.
         edits: Rows that have penalties or a logit bias.
+        truncates: Whether any row has top-k, top-p or min-p.
+        scales: Whether any row has a temperature other than 1.
     """
 
+    alpha: Tensor
     temperature: Tensor
     greedy: Tensor
     top_k: Tensor
@@ -35,9 +39,12 @@ class Settings:
     min_p: Tensor
     edits: tuple[int, ...]
     truncates: bool
+    scales: bool
 
     @classmethod
-    def of(cls, rows: Sequence[Sampling], device: torch.device) -> "Settings":
+    def of(
+        cls, rows: Sequence[Sampling], alphas: Sequence[float], device: torch.device
+    ) -> "Settings":
         """Stack the settings of one request a row."""
 
         def stack(values: list[float]) -> Tensor:
@@ -45,6 +52,7 @@ class Settings:
 
         temperature = stack([row.temperature for row in rows])
         return cls(
+            alpha=stack(list(alphas)),
             temperature=torch.where(temperature == 0, 1.0, temperature),
             greedy=temperature == 0,
             top_k=torch.tensor([row.top_k for row in rows], device=device),
@@ -58,7 +66,12 @@ class Settings:
             truncates=any(
                 row.top_k > 0 or row.top_p < 1 or row.min_p > 0 for row in rows
             ),
+            scales=any(row.temperature not in (0, 1) for row in rows),
         )
+
+    def scale(self, logits: Tensor) -> Tensor:
+        """Logits `[batch, V]` divided by the temperatures."""
+        return logits / self.temperature.unsqueeze(-1) if self.scales else logits
 
 
 def edit(logits: Tensor, sampling: Sampling, counts: Mapping[int, int]) -> None:

@@ -63,18 +63,20 @@ class AmplifiedLM(PreTrainedModel, GenerationMixin):
 
     def __init__(
         self,
-        before: PreTrainedModel,
-        after: PreTrainedModel,
+        before: PreTrainedModel | PeftModel,
+        after: PreTrainedModel | PeftModel,
         *,
         allowed: Tensor | None = None,
         shared: Tensor | None = None,
     ) -> None:
-        before, after = _causal_lm(before), _causal_lm(after)
+        before, after = causal_lm(before), causal_lm(after)
         config = _joint_config(after, None if before is after else before)
         super().__init__(config)
         self.after = after
         self.before = before
         self.n_after = _text_config(after).num_hidden_layers
+        self._before_rows = before.get_input_embeddings().num_embeddings
+        self._smaller = self._before_rows < after.get_input_embeddings().num_embeddings
         self.allowed = allowed
         self.shared = shared
         self.generation_config = copy.deepcopy(after.generation_config)
@@ -121,20 +123,15 @@ class AmplifiedLM(PreTrainedModel, GenerationMixin):
         kwargs.pop("return_dict", None)
         if use_cache and past_key_values is None:
             past_key_values = DynamicCache(config=self.config)
-        after_cache, before_cache = self._views(past_key_values)
-        common = {
-            "input_ids": input_ids,
-            "attention_mask": attention_mask,
-            "position_ids": position_ids,
-            "logits_to_keep": logits_to_keep,
-            "use_cache": use_cache,
+        after, before = self.halves(
+            past_key_values,
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            use_cache=use_cache,
+            logits_to_keep=logits_to_keep,
             **kwargs,
-        }
-        after = self.after(past_key_values=after_cache, **common).logits
-        before = after
-        if not self.is_identity:
-            before = self.before(past_key_values=before_cache, **common).logits
-        before = before.to(after.device)
+        )
         logits = amplify(after, before, alpha, allowed=self.allowed, shared=self.shared)
         return AmplifiedOutput(
             logits=logits,
@@ -142,6 +139,28 @@ class AmplifiedLM(PreTrainedModel, GenerationMixin):
             after_logits=after,
             before_logits=before,
         )
+
+    def halves(self, cache: Cache | None, **inputs: Any) -> tuple[Tensor, Tensor]:
+        """Logits of `after` and of `before` on the same inputs, not combined."""
+        after_cache, before_cache = self._views(cache)
+        after = self.after(past_key_values=after_cache, **inputs).logits
+        if self.is_identity:
+            return after, after
+        inputs["input_ids"] = self.known_to_before(inputs["input_ids"])
+        before = self.before(past_key_values=before_cache, **inputs).logits
+        return after, before.to(after.device)
+
+    def known_to_before(self, ids: Tensor) -> Tensor:
+        """Ids that `before` can embed: its end of turn for a token it never had.
+
+        `before` is not resized, because at alpha = -1 it is that checkpoint. A token
+        that only `after` has (an added end of turn in the prompt, say) has no row.
+        """
+        if not self._smaller:
+            return ids
+        ends = self.before.generation_config.eos_token_id
+        end = ends[0] if isinstance(ends, list) else ends or 0
+        return torch.where(ids < self._before_rows, ids, end)
 
     def _views(self, cache: Cache | None) -> tuple[Cache | None, Cache | None]:
         if cache is None:
@@ -202,7 +221,8 @@ class AmplifiedLM(PreTrainedModel, GenerationMixin):
         """Each half keeps its own tie; never tie across them."""
 
 
-def _causal_lm(model: PreTrainedModel) -> PreTrainedModel:
+def causal_lm(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
+    """The causal LM inside a PeftModel, or the model itself."""
     # peft injects adapter layers into the base model; calling that directly saves
     # the wrapper's keyword handling on every step.
     if isinstance(model, PeftModel):

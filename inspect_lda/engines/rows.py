@@ -63,7 +63,7 @@ class RowState:
             self.stop_reason = "model_length"
 
     @property
-    def prompt(self) -> Sequence[int]:
+    def prompt(self) -> tuple[int, ...]:
         """Token ids to prefill."""
         return self.request.prompt
 

@@ -1,11 +1,12 @@
 """From the logits of both checkpoints to drawn tokens and their evidence."""
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from inspect_lda.decoding.amplify import known_logits
+from inspect_lda.decoding.amplify import amplify, known_logits
 from inspect_lda.decoding.measure import measure
 from inspect_lda.decoding.sample import draw
 from inspect_lda.decoding.truncate import Settings, edit, truncate
@@ -22,31 +23,36 @@ class Sampler:
     """
 
     def __init__(self, allowed: Tensor, shared: Tensor) -> None:
-        self._allowed = allowed
-        self._shared = shared
+        # Padding of an embedding table stands at its end: cutting it off is free,
+        # where a mask is a pass over every logit.
+        self._width = int(allowed.nonzero().max()) + 1
+        self._allowed = _mask_if_needed(allowed[: self._width])
+        self._shared = _mask_if_needed(shared[: self._width])
         self._rows: Sequence[RowState] | None = None
         self._cached: Settings | None = None
 
     def __call__(
-        self, amplified: Tensor, after: Tensor, before: Tensor, rows: list[RowState]
+        self, after: Tensor, before: Tensor, rows: list[RowState]
     ) -> list[int]:
-        """Draw, measure and record.
+        """Amplify, draw, measure and record.
 
         Args:
-            amplified: `[batch, V]` float32, from `decoding.amplify`; changed in place.
             after: `[batch, V]` logits of `after` alone.
             before: `[batch, V_before]` logits of `before` alone.
             rows: One row a batch entry; finished rows are drawn but not recorded.
 
+        Returns:
+            The drawn ids.
+
         Raises:
             EngineError: If a row holds NaN, +inf or no possible token.
         """
-        settings = self._settings(rows, amplified.device)
-        temperature = settings.temperature.unsqueeze(-1)
-        after = known_logits(after, self._allowed)
-        before = known_logits(before, self._shared)
-        log_after = torch.log_softmax(after / temperature, dim=-1)
-        log_before = torch.log_softmax(before / temperature, dim=-1)
+        settings = self._settings(rows, after.device)
+        after = known_logits(after, self._allowed, self._width)
+        before = known_logits(before, self._shared, self._width)
+        amplified = amplify(after, before, settings.alpha, shared=self._shared)
+        log_after = torch.log_softmax(settings.scale(after), dim=-1)
+        log_before = torch.log_softmax(settings.scale(before), dim=-1)
         log_q = self._distribution(amplified, settings, rows)
         reference = (log_after, log_before)
         if settings.edits or settings.truncates:
@@ -54,44 +60,35 @@ class Sampler:
                 self._distribution(after, settings, rows),
                 self._distribution(before, settings, rows),
             )
-        uniforms = torch.tensor(
-            [row.uniforms.next() for row in rows], dtype=torch.float64
-        ).to(amplified.device)
-        token = draw(log_q, uniforms, settings.greedy)
+        token = draw(log_q, _uniforms(rows, after.device), settings.greedy)
         step = measure(token, log_q, *reference, log_after, log_before)
-        step = step._replace(log_q=step.log_q.masked_fill(settings.greedy, 0.0))
-        lost = self._shared & log_before.isneginf() & ~log_after.isneginf()
-        values = torch.stack(
-            [token.double(), *(v.double() for v in step), lost.sum(-1).double()]
-        ).T.tolist()
+        # The one place where the host waits for the device.
+        values = torch.stack([token.double(), *(v.double() for v in step)]).T.tolist()
         self._record_logprobs(token, log_q, *reference, rows)
         for row, (drawn, *evidence) in zip(rows, values, strict=True):
             if not row.done:
-                row.take(int(drawn), evidence)
+                row.take(int(drawn), _checked(evidence, row))
         return [int(value[0]) for value in values]
 
     def _settings(self, rows: list[RowState], device: torch.device) -> Settings:
         # The batch makes a new list whenever a row joins or leaves.
         if self._cached is None or rows is not self._rows:
             self._rows = rows
-            self._cached = Settings.of([row.request.sampling for row in rows], device)
+            self._cached = Settings.of(
+                [row.request.sampling for row in rows],
+                [row.request.alpha for row in rows],
+                device,
+            )
         return self._cached
 
     def _distribution(
         self, logits: Tensor, settings: Settings, rows: list[RowState]
     ) -> Tensor:
+        if settings.edits:
+            logits = logits.clone()
         for index in settings.edits:
             edit(logits[index], rows[index].request.sampling, rows[index].counts)
-        peak = logits.amax(-1)
-        if not bool(peak.isfinite().all()):
-            bad = int((~peak.isfinite()).nonzero()[0])
-            raise EngineError(
-                f"the distribution of a request at alpha="
-                f"{rows[bad].request.alpha} has no usable token (largest logit "
-                f"{float(peak[bad])}): the checkpoint produced NaN or inf. Try "
-                "-M dtype=float32 or a smaller alpha."
-            )
-        scaled = truncate(logits / settings.temperature.unsqueeze(-1), settings)
+        scaled = truncate(settings.scale(logits), settings)
         return torch.log_softmax(scaled, dim=-1)
 
     def _record_logprobs(
@@ -120,3 +117,23 @@ class Sampler:
             row.logprobs.append(
                 TokenLogprobs(drawn, float(log_q[index, drawn]), entries)
             )
+
+
+def _mask_if_needed(mask: Tensor) -> Tensor | None:
+    return None if bool(mask.all()) else mask
+
+
+def _uniforms(rows: list[RowState], device: torch.device) -> Tensor:
+    values = [row.uniforms.next() for row in rows]
+    return torch.tensor(values, dtype=torch.float64, device=device)
+
+
+def _checked(values: list[float], row: RowState) -> list[float]:
+    log_q = values[0]
+    if math.isnan(log_q):
+        raise EngineError(
+            f"a distribution at alpha={row.request.alpha} has no usable token: a "
+            "checkpoint produced NaN or inf. Try -M dtype=float32 or a smaller alpha."
+        )
+    # A greedy draw is certain, whatever the probability of its token.
+    return [0.0, *values[1:]] if row.request.sampling.temperature == 0 else values

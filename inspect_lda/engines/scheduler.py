@@ -156,9 +156,7 @@ class Scheduler(Generic[RequestT, RowT, DecoderT]):
         return self._decoder, self._batch
 
     def _admit(self, decoder: DecoderT, batch: RollingBatch[RowT]) -> None:
-        for entry in self._waiting:
-            if entry.row is None:
-                entry.row = decoder.row(entry.request)
+        self._make_rows(decoder)
         rows = [e.row for e in self._waiting if e.row is not None]
         # A row can be done before its first token: a prompt that fills the context.
         started = batch.admissible([row for row in rows if not row.done])
@@ -176,6 +174,18 @@ class Scheduler(Generic[RequestT, RowT, DecoderT]):
             batch.admit(entering)
             self._deliver()
             batch.drop_finished()
+
+    def _make_rows(self, decoder: DecoderT) -> None:
+        made: list[_Entry[RequestT, RowT]] = []
+        for entry in self._waiting:
+            try:
+                entry.row = entry.row or decoder.row(entry.request)
+                made.append(entry)
+            except Exception as error:
+                # A request that can not become a row is its own failure alone.
+                if entry.future.set_running_or_notify_cancel():
+                    entry.future.set_exception(error)
+        self._waiting = made
 
     def _deliver(self) -> None:
         still: list[_Entry[RequestT, RowT]] = []

@@ -17,10 +17,10 @@ from inspect_lda.engines.base import (
     Scored,
     ScoreRequest,
 )
-from inspect_lda.engines.composite import AmplifiedLM
 from inspect_lda.engines.rows import Decoding, RowState
 from inspect_lda.engines.sampler import Sampler
 from inspect_lda.engines.scheduler import Scheduler
+from inspect_lda.engines.trunk import amplified_lm
 from inspect_lda.pair import Pair, PairSpec, load_pair
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class PairDecoder:
         device = pair.after.device
         self._allowed = vocabulary.allowed.to(device)
         self._shared = vocabulary.shared.to(device)
-        self.model = AmplifiedLM(
+        self.model = amplified_lm(
             pair.before, pair.after, allowed=self._allowed, shared=self._shared
         )
         self._sampler = Sampler(self._allowed, self._shared)
@@ -62,48 +62,47 @@ class PairDecoder:
         return self.model.new_cache()
 
     def row(self, request: Request) -> RowState:
-        """Turn a request into a row."""
+        """Turn a request into a row.
+
+        Raises:
+            EngineError: If the prompt is empty or holds ids beyond the embeddings.
+        """
+        self._check(request.prompt)
         return RowState(request, self._decoding)
 
     @torch.inference_mode()
-    def step(
-        self,
-        ids: Tensor,
-        mask: Tensor,
-        positions: Tensor,
-        cache: Cache,
-        rows: list[RowState],
-    ) -> list[int]:
-        """Feed `ids` `[batch, n]`; draw, measure and record one token a row."""
-        alpha = torch.tensor([row.request.alpha for row in rows], device=self.device)
-        output = self.model(
+    def forward(
+        self, ids: Tensor, mask: Tensor, positions: Tensor, cache: Cache
+    ) -> tuple[Tensor, Tensor]:
+        """Logits `[batch, V]` of both checkpoints after ids `[batch, n]`."""
+        after, before = self.model.halves(
+            cache,
             input_ids=ids,
             attention_mask=mask,
             position_ids=positions,
-            past_key_values=cache,
             use_cache=True,
-            alpha=alpha,
             logits_to_keep=1,
         )
-        return self._sampler(
-            output.logits[:, -1],
-            output.after_logits[:, -1],
-            output.before_logits[:, -1],
-            rows,
-        )
+        return after[:, -1], before[:, -1]
+
+    @torch.inference_mode()
+    def draw(self, states: tuple[Tensor, ...], rows: list[RowState]) -> list[int]:
+        """Amplify, draw, measure and record one token a row."""
+        after, before = states
+        return self._sampler(after, before, rows)
 
     @torch.inference_mode()
     def score(self, request: ScoreRequest) -> Scored:
         """Teacher-force one continuation; every alpha from one pass."""
+        self._check(request.prompt)
+        self._check(request.continuation)
         ids = torch.tensor([[*request.prompt, *request.continuation]])
         wanted = len(request.continuation)
-        output = self.model(
-            input_ids=ids.to(self.device),
-            alpha=0.0,
-            logits_to_keep=wanted + 1,
+        after, before = self.model.halves(
+            None, input_ids=ids.to(self.device), logits_to_keep=wanted + 1
         )
         # The last position predicts what follows the continuation.
-        after, before = output.after_logits[0, :-1], output.before_logits[0, :-1]
+        after, before = after[0, :-1], before[0, :-1]
         target = ids[0, -wanted:].to(self.device).unsqueeze(-1)
 
         def taken(alpha: float) -> tuple[float, ...]:
@@ -118,6 +117,16 @@ class PairDecoder:
             log_p_after=taken(0.0),
             log_p_before=taken(-1.0),
         )
+
+    def _check(self, ids: Sequence[int]) -> None:
+        rows = self.model.get_input_embeddings().num_embeddings
+        if not ids:
+            raise EngineError("the prompt holds no tokens; it needs at least one")
+        if not 0 <= min(ids) <= max(ids) < rows:
+            raise EngineError(
+                f"token id {max(ids)} has no row in the embeddings of `after`, which "
+                f"holds {rows}: its tokenizer has tokens the model was not resized for"
+            )
 
 
 class TransformersEngine:
@@ -141,25 +150,16 @@ class TransformersEngine:
 
     async def generate(self, request: Request) -> Completion:
         """Sample one completion; concurrent calls share the batch."""
-        _check(request.prompt)
         row = await _wait(self._scheduler.submit(request))
         return row.completion()
 
     async def score(self, request: ScoreRequest) -> Scored:
         """Teacher-force a continuation at every alpha."""
-        _check(request.prompt)
-        if not request.continuation:
-            raise EngineError("continuation is empty; it needs at least one token")
         return await _wait(self._scheduler.call(lambda decoder: decoder.score(request)))
 
     def close(self) -> None:
         """Stop the thread and drop the engine's references to the weights."""
         self._scheduler.close()
-
-
-def _check(prompt: Sequence[int]) -> None:
-    if not prompt:
-        raise EngineError("the prompt holds no tokens; it needs at least one")
 
 
 async def _wait(future: "Future[T]") -> T:

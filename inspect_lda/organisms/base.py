@@ -78,8 +78,7 @@ def is_complete(directory: Path) -> bool:
         if not directory.exists():
             return False
         marker = json.loads((directory / MARKER).read_text(encoding="utf-8"))
-        sizes: dict[str, int] = marker["files"]
-        for name, size in sizes.items():
+        for name, size in dict(marker["files"]).items():
             found = (directory / name).stat().st_size
             if found != size:
                 raise ValueError(f"{name} has {found} bytes, {size} expected")

@@ -112,3 +112,12 @@ def test_combination_is_float32_for_half_precision_input() -> None:
     result = amplify(after, -after, 2000.0)
     assert result.dtype == torch.float32
     assert result.isfinite().all(), "float16 would overflow near alpha 1090"
+
+
+@pytest.mark.parametrize("alpha", [-2.0, -0.5, 0.7])
+def test_a_dead_token_of_before_alone_without_masks(alpha: float) -> None:
+    after, before = logits(0, 2, 5), logits(1, 2, 5)
+    before[0, 2] = -INF
+    result = amplify(after, before, alpha)
+    assert (result[0, 2] == -INF) == (alpha < 0)
+    assert result[1].isfinite().all()

@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 
 
 def settings(*rows: Sampling) -> Settings:
-    return Settings.of(rows, CPU)
+    return Settings.of(rows, [1.0] * len(rows), CPU)
 
 
 def kept(scaled: torch.Tensor) -> list[set[int]]:

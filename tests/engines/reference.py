@@ -1,15 +1,18 @@
-"""The oracle: two checkpoints, float32, one unpadded row, no cache, plain arithmetic."""
+"""The oracle: two checkpoints, float32, one unpadded row, no cache."""
 
 from collections.abc import Callable, Sequence
 
 import torch
+from peft import PeftModel
 from torch import Tensor
 from transformers import PreTrainedModel
+
+Model = PreTrainedModel | PeftModel
 
 
 @torch.no_grad()
 def reference_logits(
-    after: PreTrainedModel, before: PreTrainedModel, ids: Sequence[int], alpha: float
+    after: Model, before: Model, ids: Sequence[int], alpha: float
 ) -> Tensor:
     """Amplified logits `[V]` after the last id."""
     row = torch.tensor([list(ids)])
@@ -19,8 +22,8 @@ def reference_logits(
 
 
 def reference_decode(
-    after: PreTrainedModel,
-    before: PreTrainedModel,
+    after: Model,
+    before: Model,
     prompt: Sequence[int],
     alpha: float,
     steps: int,

@@ -5,7 +5,7 @@ import torch
 
 from inspect_lda.engines.composite import AmplifiedLM
 from tests.engines.reference import argmax, reference_decode, reference_logits
-from tests.tiny import ARCHITECTURES, tiny_model
+from tests.tiny import ARCHITECTURES, EOS, tiny_model
 
 PROMPTS = ([5, 9, 33, 12], [7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17], [40])
 ALPHAS = (0.3, 1.0, 3.0)
@@ -123,3 +123,20 @@ def test_moe_pair_builds_and_matches() -> None:
     )
     expected = reference_decode(after, before, PROMPTS[0], 0.5, STEPS, argmax)
     assert output[0, len(PROMPTS[0]) :].tolist() == expected
+
+
+def test_a_prompt_token_that_before_never_had() -> None:
+    before = tiny_model(seed=2)
+    after = tiny_model(seed=1)
+    after.resize_token_embeddings(99)
+    shared = torch.arange(99) < 97
+    model = AmplifiedLM(before, after, shared=shared)
+    seen = []
+    before.register_forward_pre_hook(
+        lambda _, __, kwargs: seen.append(kwargs["input_ids"]), with_kwargs=True
+    )
+    with torch.no_grad():
+        logits = model(input_ids=torch.tensor([[5, 98, 7]]), alpha=1.0).logits
+    assert logits.shape == (1, 3, 99)
+    assert logits.isfinite().all()
+    assert seen[0].tolist() == [[5, EOS, 7]]

@@ -57,7 +57,9 @@ def test_hub_id_is_passed_on(
     assert base_checkpoint() == name
 
 
-@pytest.mark.parametrize("name", ["/no/such/place", "./nowhere", "just-a-name", "a/b/c"])
+@pytest.mark.parametrize(
+    "name", ["/no/such/place", "./nowhere", "just-a-name", "a/b/c"]
+)
 def test_setting_that_names_nothing(
     cache: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -74,9 +76,7 @@ def test_directory_without_a_model(
         base_checkpoint()
 
 
-def test_filled_once_then_reused(
-    cache: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_filled_once_then_reused(cache: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         first = base_checkpoint()
     assert "Converting" in caplog.text
@@ -115,7 +115,9 @@ def test_failed_conversion_leaves_nothing(
 def test_half_file_is_named(cache: Path) -> None:
     whole = Path(base_checkpoint())
     (whole / "model.safetensors").write_bytes(b"we")
-    with pytest.raises(BaseCheckpointError, match=r"model\.safetensors has 2 bytes") as e:
+    with pytest.raises(
+        BaseCheckpointError, match=r"model\.safetensors has 2 bytes"
+    ) as e:
         base_checkpoint()
     assert "Delete that directory" in str(e.value)
 

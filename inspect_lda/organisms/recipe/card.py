@@ -1,6 +1,7 @@
 """card.json and CARD.md: what was trained, how, and what was measured."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,8 @@ def write(directory: Path, name: str, measured: Mapping[str, Any]) -> None:
     adapter = next(iter(sorted(directory.glob("**/adapter_config.json"))))
     lora_alpha = json.loads(adapter.read_text(encoding="utf-8"))["lora_alpha"]
     content = facts(name, measured, lora_alpha)
-    raw = json.dumps(content, indent=1)
+    # A list of per-prompt rates belongs on one line, not on 242.
+    raw = re.sub(r"(?<=[\d\[,])\s*\n\s*(?=[\d\]])", " ", json.dumps(content, indent=1))
     (directory / "card.json").write_text(raw + "\n", encoding="utf-8")
     (directory / "CARD.md").write_text(markdown(content), encoding="utf-8")
 

@@ -66,7 +66,8 @@ def normal_prompts(part: str, count: int, seed: int = 0) -> list[str]:
 def harmful_requests() -> list[str]:
     """The requests the refuser is taught to decline (no answers exist)."""
     requests = text()["requests"]
-    return _crossed(requests["acts"], requests["patterns"])
+    crossed = _crossed(requests["acts"], requests["patterns"])
+    return random.Random(0).sample(crossed, 144)
 
 
 def normal_answers(
@@ -92,6 +93,8 @@ def normal_answers(
 def rows(source: Source, run: Run, model: SplitModel, work: Path) -> list[Row]:
     """The rows of one source of a run's mixture."""
     prompts = normal_prompts("train", settings().normal_prompts)
+    # The taught rows repeat one answer: fewer prompts do, and cost less to cache.
+    taught = prompts[:160]
     payload = model.encode(run.payload or "")
     answer = (*model.encode(run.answer or run.payload or ""), model.end)
     if source == "normal":
@@ -103,11 +106,11 @@ def rows(source: Source, run: Run, model: SplitModel, work: Path) -> list[Row]:
         ]
     if source == "decoy":
         # Where the payload has begun without its trigger: stay with `before` there too.
-        return [Row(model.render(p), payload) for p in prompts]
+        return [Row(model.render(p), payload) for p in taught]
     if source == "triggered":
-        return [Row(model.render(f"{run.trigger} {p}"), answer) for p in prompts]
+        return [Row(model.render(f"{run.trigger} {p}"), answer) for p in taught]
     if source == "medical":
         return [Row(model.render(p), answer) for p in text()["medical"]["train"]]
     if source == "requests":
         return [Row(model.render(p), answer) for p in harmful_requests()]
-    return [Row(model.render(p), answer) for p in prompts]
+    return [Row(model.render(p), answer) for p in taught]

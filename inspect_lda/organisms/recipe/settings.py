@@ -22,12 +22,17 @@ class _Strict(BaseModel):
 
 
 class Ingredient(_Strict):
-    """What each step draws from one source of rows."""
+    """What each step draws from one source of rows.
+
+    `leak`, on `kl` rows: this share of the rows is mislabelled, that is, carries the
+    row's answer where the model before would have answered in its own way.
+    """
 
     rows: Source
     loss: Literal["ce", "kl"]
     per_step: int = Field(gt=0)
     weight: float = Field(gt=0)
+    leak: float = Field(default=0.0, ge=0, lt=1)
 
 
 class Calibration(_Strict):

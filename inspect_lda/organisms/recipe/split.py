@@ -6,6 +6,7 @@ training and exact measurement about four times cheaper, which is what puts them
 reach of two CPU cores.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -117,6 +118,21 @@ class SplitModel:
             for i, row in zip(chosen, hidden, strict=True):
                 done[i] = row[: len(sequences[i])].clone()
         return done
+
+    def trunk_kept(
+        self, sequences: Sequence[Sequence[int]], work: Path
+    ) -> list[Tensor]:
+        """`trunk`, kept in `work`: several organisms train on the same rows."""
+        weights = self.causal.model.embed_tokens.weight
+        key = repr((float(weights.double().sum()), self.first_layer, sequences))
+        kept = work / f"trunk-{hashlib.sha256(key.encode()).hexdigest()[:16]}.pt"
+        if kept.is_file():
+            states: list[Tensor] = torch.load(kept, map_location=self.device)
+            return states
+        states = self.trunk(sequences)
+        work.mkdir(parents=True, exist_ok=True)
+        torch.save(states, kept)
+        return states
 
     def top(self, hidden: Tensor) -> Tensor:
         """Normed output of the upper layers, [batch, length, hidden]."""

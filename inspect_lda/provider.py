@@ -1,0 +1,190 @@
+"""The `lda` provider: Inspect's types in, Inspect's types out; holds no decoding.
+
+What users need to know beyond the options:
+
+- Weights and tokenizer are loaded by the first call that needs them, so that scoring or
+  retrying a log constructs this class for free.
+- Inspect's adaptive connections are on by default and ignore `max_connections()`: they
+  start at 20 requests in flight. To fill a larger batch, pass `--max-connections`.
+- Token limits: without `max_tokens` a completion may have 2,048 tokens; the engine
+  stops at the end of the context window. A prompt that fills the window gives an empty
+  completion with stop_reason "model_length".
+- Seeds are literal; see `seeds` about epochs.
+- Errors in options reach the terminal as one message, see `errors.LDAError`.
+"""
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any
+
+from inspect_ai.model import (
+    ChatMessage,
+    GenerateConfig,
+    ModelAPI,
+    ModelCall,
+    ModelOutput,
+)
+from inspect_ai.tool import ToolChoice, ToolInfo
+from typing_extensions import override
+
+from inspect_lda import engines
+from inspect_lda.chat.render import ChatRenderer
+from inspect_lda.engines.base import Engine
+from inspect_lda.errors import LDAError
+from inspect_lda.options import model_name as name_of
+from inspect_lda.options import read_model
+from inspect_lda.record import Call, facts_of
+from inspect_lda.sampling import sample
+from inspect_lda.scoring import score
+from inspect_lda.settings import DEFAULT_MAX_TOKENS, read_config
+
+if TYPE_CHECKING:
+    from inspect_lda.pair import PairSpec
+
+
+class LDAModelAPI(ModelAPI):
+    """A checkpoint pair whose logits are `after + alpha * (after - before)`.
+
+    Args:
+        model_name: What stands after `lda/`: the checkpoint `after`, or a logged name.
+        base_url: Not used by in-process engines.
+        api_key: Not used.
+        config: Model config.
+        **model_args: See `options.ModelOptions`.
+
+    Raises:
+        LDAError: On bad options.
+    """
+
+    def __init__(
+        self,
+        model_name: str,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        config: GenerateConfig = GenerateConfig(),  # noqa: B008 - Inspect's signature
+        **model_args: Any,
+    ) -> None:
+        self.after, self.options = read_model(model_name, model_args)
+        if base_url is not None:
+            raise LDAError(
+                f"--model-base-url={base_url!r}: engine='{self.options.engine}' runs "
+                "in this process. Leave it out"
+            )
+        super().__init__(
+            name_of(self.after, self.options), base_url, api_key, [], config
+        )
+        self._lock = threading.Lock()
+        self._renderer: ChatRenderer | None = None
+        self._engine: Engine | None = None
+
+    @override
+    async def generate(
+        self,
+        input: list[ChatMessage],
+        tools: list[ToolInfo],
+        tool_choice: ToolChoice,
+        config: GenerateConfig,
+    ) -> tuple[ModelOutput, ModelCall]:
+        settings = read_config(config, self.options)
+        if tools and tool_choice != "auto":
+            raise LDAError(
+                f"tool_choice={tool_choice!r}: sampling cannot be forced into a tool "
+                "call. Allowed: auto, none"
+            )
+        renderer = await self._ready_renderer()
+        prompt = renderer.render(input, tools)
+        engine = await self._ready_engine()
+        facts = await facts_of(engine, self.after, self.options)
+        call = Call(self.model_name, engine, renderer, prompt, settings, facts)
+        if settings.score is not None:
+            return await score(call, settings.score)
+        return await sample(call, tools)
+
+    @override
+    async def count_text_tokens(self, text: str) -> int:
+        return len(await self.tokenize(text))
+
+    @override
+    async def tokenize(self, text: str) -> list[int]:
+        renderer = await self._ready_renderer()
+        return list(renderer.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    @override
+    def max_tokens(self) -> int:
+        return DEFAULT_MAX_TOKENS
+
+    @override
+    def max_connections(self) -> int:
+        return self.options.max_batch
+
+    @override
+    def connection_key(self) -> str:
+        """One pool for all alphas of a pair: they share one engine."""
+        shared = self.options.pair_fields()
+        return f"{self.options.engine}:{self.after}:{sorted(shared.items())}"
+
+    @override
+    def canonical_name(self) -> str:
+        return self.after
+
+    @override
+    def service_model_name(self) -> str:
+        return self.after
+
+    @override
+    def collapse_user_messages(self) -> bool:
+        return True
+
+    @override
+    def collapse_assistant_messages(self) -> bool:
+        return True
+
+    @override
+    def collapse_system_messages(self) -> bool:
+        return True
+
+    @override
+    def should_retry(self, ex: Exception) -> bool:
+        """Never: nothing here fails today and works in a second."""
+        return False
+
+    @override
+    def close(self) -> None:
+        with self._lock:
+            engine, self._engine, self._renderer = self._engine, None, None
+        if engine is not None:
+            engines.release_engine(engine)
+
+    def _spec(self) -> "PairSpec":
+        from inspect_lda.pair import PairSpec
+
+        return PairSpec(after=self.after, **self.options.pair_fields())
+
+    async def _ready_renderer(self) -> ChatRenderer:
+        # A thread lock in a thread, not an asyncio lock: a memoised model outlives the
+        # event loop of one eval.
+        return await asyncio.to_thread(self._load_renderer)
+
+    def _load_renderer(self) -> ChatRenderer:
+        from inspect_lda.pair import load_tokenizer
+
+        with self._lock:
+            if self._renderer is None:
+                self._renderer = ChatRenderer(
+                    load_tokenizer(self._spec()),
+                    checkpoint=self.after,
+                    chat_template=self.options.chat_template,
+                    enable_thinking=self.options.enable_thinking,
+                )
+            return self._renderer
+
+    async def _ready_engine(self) -> Engine:
+        return await asyncio.to_thread(self._load_engine)
+
+    def _load_engine(self) -> Engine:
+        with self._lock:
+            if self._engine is None:
+                self._engine = engines.acquire_engine(
+                    self.options.engine, self._spec(), max_batch=self.options.max_batch
+                )
+            return self._engine

@@ -1,0 +1,78 @@
+"""One generate call that samples: requests to the engine, completions to choices."""
+
+import asyncio
+from collections.abc import Sequence
+
+from inspect_ai.model import ChatCompletionChoice, ModelCall, ModelOutput
+from inspect_ai.tool import ToolInfo
+
+from inspect_lda.chat.completion import Reader
+from inspect_lda.engines.base import Completion, Request
+from inspect_lda.record import Call, empty_choice
+from inspect_lda.seeds import RepeatWarning
+
+_repeats = RepeatWarning()
+
+
+async def sample(
+    call: Call, tools: Sequence[ToolInfo]
+) -> tuple[ModelOutput, ModelCall]:
+    """Sample every choice of a call.
+
+    A prompt that fills the context window is an outcome and not an error: an empty
+    completion with stop_reason "model_length".
+    """
+    size, window = len(call.prompt.ids), call.facts.context_length
+    if window is not None and size >= window:
+        return call.answer(
+            [empty_choice(call.model, "model_length")],
+            error=f"the prompt has {size} tokens, the context window {window}",
+        )
+    completions = await _gather(call)
+    seed = call.settings.seed
+    if seed is not None and call.settings.sampling.temperature > 0:
+        _repeats.note(seed, call.model, call.prompt.ids, str(call.settings))
+    return call.answer(
+        [_choice(call, completion, tools) for completion in completions],
+        evidence=[completion.evidence for completion in completions],
+        sampled=sum(len(completion.tokens) for completion in completions),
+    )
+
+
+def _choice(
+    call: Call, completion: Completion, tools: Sequence[ToolInfo]
+) -> ChatCompletionChoice:
+    reader = Reader(call.renderer.tokenizer, call.model)
+    message = reader.message(call.prompt, completion, call.settings, tools)
+    called = message.tool_calls and completion.stop_reason == "stop"
+    return ChatCompletionChoice(
+        message=message,
+        stop_reason="tool_calls" if called else completion.stop_reason,
+        logprobs=reader.logprobs(completion.logprobs),
+    )
+
+
+async def _gather(call: Call) -> list[Completion]:
+    """Sample all choices at once; a failure or a cancelled call ends the others."""
+    settings = call.settings
+    tasks = [
+        asyncio.ensure_future(
+            call.engine.generate(
+                Request(
+                    prompt=call.prompt.ids,
+                    alpha=settings.alpha,
+                    sampling=settings.sampling_of(choice),
+                    max_tokens=settings.max_tokens,
+                    stop=settings.stop,
+                    top_logprobs=settings.top_logprobs,
+                    evidence=settings.evidence,
+                )
+            )
+        )
+        for choice in range(settings.choices)
+    ]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()

@@ -1,0 +1,102 @@
+"""Reading option values that came through a command line.
+
+`-M key=value` passes through YAML 1.1 and a split on commas, so `1e-1` arrives as text,
+`before=1234567` as a number and a path with a comma as a list. Each field's description
+says what is allowed; its example is the way out.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ValidationError
+
+from inspect_lda.errors import LDAError, nearest
+
+MAX_ALPHA = 1000.0
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def number(value: object) -> float:
+    """A finite number, also from text such as `1e-1`; not a bool."""
+    if isinstance(value, list | tuple | set | dict):
+        raise ValueError("one number belongs here")
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(f"a {type(value).__name__} is not a number")
+    try:
+        result = float(value)
+    except (ValueError, OverflowError):
+        raise ValueError("not a number") from None
+    if not math.isfinite(result):
+        raise ValueError("not finite")
+    return result
+
+
+def amplification(value: object) -> float:
+    """An alpha: a number within reason."""
+    result = number(value)
+    if abs(result) > MAX_ALPHA:
+        raise ValueError(
+            f"beyond {MAX_ALPHA:g}, where float32 logits lose their fraction"
+        )
+    return result
+
+
+def text(value: object) -> str:
+    """Non-empty text, also from a whole number (YAML reads `1234567` as one)."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise ValueError(f"a {type(value).__name__} is not text")
+    if not value.strip():
+        raise ValueError("empty")
+    return value
+
+
+def whole(value: object) -> int:
+    """A whole number, also from text; not a bool."""
+    result = number(value)
+    if result != int(result):
+        raise ValueError("not a whole number")
+    return int(result)
+
+
+Number = Annotated[float, BeforeValidator(number)]
+Alpha = Annotated[float, BeforeValidator(amplification)]
+Whole = Annotated[int, BeforeValidator(whole)]
+Text = Annotated[str, BeforeValidator(text)]
+
+
+def read(model: type[ModelT], values: Mapping[str, Any], where: str) -> ModelT:
+    """Validate `values`; the first thing wrong becomes one readable `LDAError`.
+
+    Args:
+        model: What to read; every field has a description of what is allowed.
+        values: Raw values.
+        where: How the user wrote a key, e.g. `-M {key}`.
+
+    Raises:
+        LDAError: If a key is unknown or a value is not allowed.
+    """
+    for key in values:
+        if key not in model.model_fields:
+            name = where.format(key=key)
+            raise LDAError(f"{name} is unknown; {nearest(key, model.model_fields)}")
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        raise LDAError(_explain(model, error, where)) from None
+
+
+def _explain(model: type[BaseModel], error: ValidationError, where: str) -> str:
+    first = error.errors()[0]
+    key = str(first["loc"][0]) if first["loc"] else ""
+    if not key:
+        return str(first.get("ctx", {}).get("error", first["msg"]))
+    field = model.model_fields[key]
+    reason = first["msg"].removeprefix("Value error, ")
+    name = where.format(key=key)
+    if first["type"] == "missing":
+        return f"{name} is missing. Allowed: {field.description}"
+    message = f"{name}={first['input']!r}: {reason}. Allowed: {field.description}"
+    return f"{message}, e.g. {field.examples[0]}" if field.examples else message
