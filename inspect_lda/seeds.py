@@ -16,12 +16,16 @@ from collections.abc import Hashable
 logger = logging.getLogger(__name__)
 
 MAX_SEED = 2**63 - 1
+
+_SHOWN = 2**53 - 1
+"""Derived and fresh seeds stay below this: a log viewer shows all their digits."""
+
 _REMEMBERED = 1_000_000
 
 
 def fresh_seed() -> int:
     """A seed from the operating system."""
-    return secrets.randbits(63)
+    return secrets.randbits(53)
 
 
 def derive_seed(seed: int, *parts: str | int) -> int:
@@ -34,7 +38,7 @@ def derive_seed(seed: int, *parts: str | int) -> int:
         False
     """
     digest = hashlib.sha256(repr((seed, *parts)).encode()).digest()
-    return int.from_bytes(digest[:8], "little") & MAX_SEED
+    return int.from_bytes(digest[:8], "little") & _SHOWN
 
 
 def choice_seed(seed: int | None, choice: int) -> int:

