@@ -24,7 +24,10 @@ def refusal(spec: PairSpec) -> str:
 
 
 def edit_json(path: Path, **values: Any) -> None:
-    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+    path.write_text(
+        json.dumps({**json.loads(path.read_text(encoding="utf-8")), **values}),
+        encoding="utf-8",
+    )
 
 
 def damaged_copy(source: Path, target: Path, keep: float) -> Path:
