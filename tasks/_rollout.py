@@ -1,12 +1,12 @@
 """The solver: one completion, or one teacher-forced score, at the sample's alpha."""
 
-import hashlib
 from typing import Any
 
 from inspect_ai.model import GenerateConfig, Model, get_model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
 from inspect_lda.arms import CONTROL, EXACT
+from inspect_lda.seeds import derive_seed
 from inspect_lda.tasks._behaviour import require_lda
 
 
@@ -51,10 +51,9 @@ def rollout_seed(base: int, sample_id: str | int, epoch: int) -> int:
     """A seed of its own for every rollout, the same in every run.
 
     The provider takes seeds literally: one seed for all would make the epochs of a
-    prompt copies of each other. 53 bits, so that the log viewer shows all digits.
+    prompt copies of each other. 53 of its 63 bits, so that the viewer shows all digits.
     """
-    name = f"{base}|{sample_id}|{epoch}".encode()
-    return int.from_bytes(hashlib.sha256(name).digest()[:8]) >> 11
+    return derive_seed(base, sample_id, epoch) >> 10
 
 
 def _model(arm: str) -> Model:

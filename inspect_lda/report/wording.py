@@ -149,8 +149,8 @@ def control_lines(summary: Summary) -> list[Line]:
 def unscored_lines(summary: Summary) -> list[str]:
     """What could not be scored, by arm and alpha: it is missing from every rate."""
     return [
-        f"{count:,} rollouts unscored ({'sweep' if arm == SWEEP else arm}, alpha "
-        f"{alpha:g}): they are in no rate above."
+        f"{count:,} {'rollout' if count == 1 else 'rollouts'} unscored ({'sweep' if arm == SWEEP else arm}, alpha "
+        f"{alpha:g}): in no rate above."
         for (arm, alpha), count in summary.unscored.items()
     ]
 
