@@ -75,8 +75,8 @@ class AmplifiedLM(PreTrainedModel, GenerationMixin):
         self.after = after
         self.before = before
         self.n_after = _text_config(after).num_hidden_layers
-        self._before_rows = before.get_input_embeddings().num_embeddings
-        self._smaller = self._before_rows < after.get_input_embeddings().num_embeddings
+        self._before_rows = embedding_rows(before)
+        self._smaller = self._before_rows < embedding_rows(after)
         self.allowed = allowed
         self.shared = shared
         self.generation_config = copy.deepcopy(after.generation_config)
@@ -228,6 +228,11 @@ def causal_lm(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
     if isinstance(model, PeftModel):
         return cast(PreTrainedModel, model.get_base_model())
     return model
+
+
+def embedding_rows(model: PreTrainedModel) -> int:
+    """How many token ids a model can embed."""
+    return int(cast(nn.Embedding, model.get_input_embeddings()).weight.shape[0])
 
 
 def _text_config(model: PreTrainedModel) -> PreTrainedConfig:

@@ -17,6 +17,7 @@ from inspect_lda.engines.base import (
     Scored,
     ScoreRequest,
 )
+from inspect_lda.engines.composite import embedding_rows
 from inspect_lda.engines.rows import Decoding, RowState
 from inspect_lda.engines.sampler import Sampler
 from inspect_lda.engines.scheduler import Scheduler
@@ -119,7 +120,7 @@ class PairDecoder:
         )
 
     def _check(self, ids: Sequence[int]) -> None:
-        rows = self.model.get_input_embeddings().num_embeddings
+        rows = embedding_rows(self.model)
         if not ids:
             raise EngineError("the prompt holds no tokens; it needs at least one")
         if not 0 <= min(ids) <= max(ids) < rows:

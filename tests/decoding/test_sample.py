@@ -61,8 +61,8 @@ def test_sampled_distribution_is_the_exact_one() -> None:
     uniforms = torch.tensor([stream.next() for _ in range(20_000)], dtype=torch.float64)
     drawn = inverse_cdf(log_probs.expand(20_000, 12), uniforms)
     counts = torch.bincount(drawn, minlength=12).numpy()
-    expected = log_probs[0].exp().double()
-    expected = (expected / expected.sum() * 20_000).numpy()
+    exact = log_probs[0].exp().double()
+    expected = (exact / exact.sum() * 20_000).numpy()
     assert stats.chisquare(counts, expected).pvalue > 1e-3
 
 

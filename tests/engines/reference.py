@@ -16,8 +16,8 @@ def reference_logits(
 ) -> Tensor:
     """Amplified logits `[V]` after the last id."""
     row = torch.tensor([list(ids)])
-    a = after(input_ids=row, use_cache=False).logits[0, -1].float()
-    b = before(input_ids=row, use_cache=False).logits[0, -1].float()
+    a: Tensor = after(input_ids=row, use_cache=False).logits[0, -1].float()
+    b: Tensor = before(input_ids=row, use_cache=False).logits[0, -1].float()
     return a + alpha * (a - b)
 
 

@@ -1,5 +1,7 @@
 """The composite equals a naive two-model loop on every supported architecture."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -22,7 +24,7 @@ def left_padded() -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_generate_equals_the_reference(arch: str) -> None:
     after, before = tiny_model(arch, seed=1), tiny_model(arch, seed=2)
-    model = AmplifiedLM(before, after)
+    model: Any = AmplifiedLM(before, after)
     model.generation_config.eos_token_id = None
     ids, mask = left_padded()
     output = model.generate(
@@ -90,7 +92,7 @@ def test_identical_weights_in_two_copies_are_flat_too() -> None:
 def test_halves_of_different_depth() -> None:
     after = tiny_model(seed=1, num_hidden_layers=3)
     before = tiny_model(seed=2, num_hidden_layers=1)
-    model = AmplifiedLM(before, after)
+    model: Any = AmplifiedLM(before, after)
     model.generation_config.eos_token_id = None
     prompt = torch.tensor([PROMPTS[0]])
     output = model.generate(
@@ -115,7 +117,7 @@ def test_moe_pair_builds_and_matches() -> None:
     }
     after = tiny_model("qwen3_moe", seed=1, **settings)
     before = tiny_model("qwen3_moe", seed=2, **settings)
-    model = AmplifiedLM(before, after)
+    model: Any = AmplifiedLM(before, after)
     model.generation_config.eos_token_id = None
     prompt = torch.tensor([PROMPTS[0]])
     output = model.generate(

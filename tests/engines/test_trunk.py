@@ -3,6 +3,7 @@
 import asyncio
 import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -54,7 +55,8 @@ def test_suffix_adapter_runs_the_trunk_once_and_decodes_the_same(arch: str) -> N
     model.trunk.register_forward_hook(lambda *_: calls.append(1))
     model.generation_config.eos_token_id = None
     steps = 14
-    output = model.generate(
+    generator: Any = model
+    output = generator.generate(
         input_ids=torch.tensor([PROMPTS[0]]),
         alpha=1.5,
         max_new_tokens=steps,
@@ -95,7 +97,7 @@ def test_a_class_that_can_not_be_split_runs_whole() -> None:
 async def test_the_engine_rolls_over_a_trunk(tmp_path: Path) -> None:
     base = four_layers("llama")
     save_checkpoint(tmp_path / "base", base, tiny_tokenizer())
-    adapted(base, [2, 3]).save_pretrained(tmp_path / "adapter")
+    adapted(base, [2, 3]).save_pretrained(str(tmp_path / "adapter"))
     engine = TransformersEngine(
         PairSpec(
             after=str(tmp_path / "adapter"),

@@ -1,0 +1,80 @@
+# Every target installs what it needs into $(VENV) first; a stamp file remembers it, so
+# a second run starts at once, and a changed pyproject.toml or pin installs again.
+PYTHON ?= python3
+VENV ?= .venv
+# pip says nothing but errors; `make demo PIP_FLAGS=` shows everything.
+PIP_FLAGS ?= -qq
+PYTEST_ARGS ?=
+DEMO_ARGS ?=
+ORGANISMS_ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+PINS := pyproject.toml constraints.txt requirements-demo.txt
+say = @printf '==> %s\n'
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint format slow gpu organisms wheel clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | \
+	  while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+demo: $(VENV)/.stamp-demo  ## amplify the embedded backdoor: table, controls, transcripts
+	@$(BIN)/inspect-lda demo $(DEMO_ARGS)
+
+test: lint  ## lint, types and the whole default test suite
+	$(say) "pytest"
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.stamp-dev  ## ruff, mypy --strict, inspect-evals-lint
+	$(say) "ruff check, ruff format --check"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	$(say) "mypy --strict"
+	@$(BIN)/mypy
+	$(say) "inspect-evals-lint"
+	@$(BIN)/inspect-evals-lint --all --output-format github
+
+format: $(VENV)/.stamp-dev  ## let ruff fix and format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+slow: $(VENV)/.stamp-dev  ## the tests that take minutes
+	@$(BIN)/python -m pytest -m "slow and not gpu" $(PYTEST_ARGS)
+
+gpu: $(VENV)/.stamp-dev  ## the tests that need a CUDA device
+	@$(BIN)/python -m pytest -m gpu $(PYTEST_ARGS)
+
+organisms: $(VENV)/.stamp-demo  ## train the embedded checkpoint pairs again
+	@$(BIN)/python -m inspect_lda.organisms.recipe build $(ORGANISMS_ARGS)
+
+wheel: $(VENV)/.stamp-dev  ## build dist/*.whl and the sdist
+	@rm -rf build dist
+	@$(BIN)/python -m build --no-isolation
+
+clean:  ## remove the environment, caches and build outputs (never logs)
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# setuptools comes from the pins and builds without isolation: one known builder, and
+# a re-install after an edit of pyproject.toml needs no network.
+$(VENV)/.stamp-venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+	  f"inspect_lda needs Python 3.11 or newer, {sys.executable} is {sys.version.split()[0]}; try make PYTHON=python3.11")'
+	$(say) "creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.stamp-demo: $(VENV)/.stamp-venv $(PINS)
+	$(say) "installing inspect_lda[demo] into $(VENV) (a minute or a few, the first time)"
+	@$(PIP) install $(PIP_FLAGS) -c constraints.txt setuptools
+	@$(PIP) install $(PIP_FLAGS) -c constraints.txt --no-build-isolation -e '.[demo]'
+	@$(PIP) install $(PIP_FLAGS) --no-deps -r requirements-demo.txt
+	@touch $@
+
+$(VENV)/.stamp-dev: $(VENV)/.stamp-demo
+	$(say) "installing inspect_lda[dev] into $(VENV)"
+	@$(PIP) install $(PIP_FLAGS) -c constraints.txt --no-build-isolation -e '.[dev]'
+	@touch $@
