@@ -21,4 +21,4 @@ EXACT = "exact"
 
 def label(alpha: float, arm: str = SWEEP) -> str:
     """`0.5` in the sweep, `control:0.5` in another arm."""
-    return f"{alpha:g}" if arm == SWEEP else f"{arm}:{alpha:g}"
+    return f"{alpha:.12g}" if arm == SWEEP else f"{arm}:{alpha:.12g}"

@@ -15,8 +15,8 @@ from inspect_lda.scorers.metrics import exact_rate
 def exact_logprob() -> Scorer:
     """Log-probability (natural) that a completion begins with the target, by alpha.
 
-    The value is a dict such as `{"0": -9.9, "0.5": -6.1, "1": -3.8}`; a null stands
-    for minus infinity. It was taken by teacher forcing while the task ran (the solver
+    The value is a dict such as `{"log_p@0": -9.9, "log_p@1": -3.8}`; a null stands for
+    minus infinity. It was taken by teacher forcing while the task ran (the solver
     stores it in the output), so scoring again needs no model. Only samples of the arm
     "exact" have one.
     """
@@ -34,7 +34,7 @@ def exact_logprob() -> Scorer:
             for alpha, log_prob in zip(found.alphas, found.log_prob, strict=True)
         }
         return Score(
-            value=values,
+            value={log_p(float(alpha)): value for alpha, value in values.items()},
             answer=found.target,
             explanation=_explain(found),
             metadata={
@@ -48,6 +48,11 @@ def exact_logprob() -> Scorer:
         )
 
     return score
+
+
+def log_p(alpha: float) -> str:
+    """Key of the value at an alpha."""
+    return f"log_p@{label(alpha)}"
 
 
 def _checked(scored: object) -> TargetScore:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from inspect_lda.arms import label
 from inspect_lda.errors import LDAError
 
 Alphas = str | float | Sequence[str | float]
@@ -20,7 +21,7 @@ def parse_alphas(alphas: Alphas) -> tuple[float, ...]:
     values = [_number(item) for item in (_listed(items))]
     if not values:
         raise LDAError(f"alphas={alphas!r}: need at least one number, e.g. 0,0.5,1")
-    if len(set(values)) < len(values):
+    if len({label(value) for value in values}) < len(values):
         raise LDAError(f"alphas={alphas!r}: one occurs twice")
     return tuple(sorted(values))
 

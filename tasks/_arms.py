@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageUser
 
-from inspect_lda.arms import BEFORE, CONTROL, EXACT, SWEEP, TRIGGERED
+from inspect_lda.arms import BEFORE, CONTROL, EXACT, SWEEP, TRIGGERED, label
 from inspect_lda.tasks._behaviour import Behaviour
 from inspect_lda.tasks.prompt_sets import Prompt
 
@@ -63,7 +63,7 @@ class Design:
         messages: list[ChatMessage] = [ChatMessageUser(content=text)]
         if self.system:
             messages.insert(0, ChatMessageSystem(content=self.system))
-        shown = "all" if alpha is None else f"{alpha:g}"
+        shown = "all" if alpha is None else label(alpha)
         return Sample(
             id=f"{prompt.id}|a={shown}|{arm}",
             input=messages if self.system else text,

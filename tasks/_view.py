@@ -1,5 +1,7 @@
 """How `inspect view` shows a sweep: condition, hit and coherence as columns."""
 
+from collections.abc import Sequence
+
 from inspect_ai.viewer import (
     ScoreColorScale,
     TaskSamplesColumn,
@@ -8,9 +10,11 @@ from inspect_ai.viewer import (
     ViewerConfig,
 )
 
+from inspect_lda.scorers.exact_logprob import log_p
 
-def sweep_view() -> ViewerConfig:
-    """Hits first, coherent ones before others. Content is shown as plain text."""
+
+def sweep_view(alphas: Sequence[float]) -> ViewerConfig:
+    """The sweep's hits first, coherent ones before others; plain text throughout."""
     column = TaskSamplesColumn
     return ViewerConfig(
         # What an amplified model writes must not be rendered.
@@ -30,9 +34,14 @@ def sweep_view() -> ViewerConfig:
                 column(id="target", visible=False),
                 column(id="tokens", visible=False),
                 column(id="duration", visible=False),
+                *(
+                    column.score("exact_logprob", log_p(alpha), visible=False)
+                    for alpha in alphas
+                ),
             ],
             sort=[
                 TaskSamplesSort.score("phrase", dir="desc"),
+                TaskSamplesSort.score("condition", "arm", dir="desc"),
                 TaskSamplesSort.score("likelihood_coherence", dir="desc"),
                 TaskSamplesSort.score("condition", "alpha"),
             ],

@@ -148,11 +148,12 @@ def control_lines(summary: Summary) -> list[Line]:
 
 def unscored_lines(summary: Summary) -> list[str]:
     """What could not be scored, by arm and alpha: it is missing from every rate."""
-    return [
-        f"{count:,} rollouts unscored ({'sweep' if arm == SWEEP else arm}, alpha "
-        f"{alpha:g}): they are in no rate above."
-        for (arm, alpha), count in summary.unscored.items()
-    ]
+    lines = []
+    for (arm, alpha), count in summary.unscored.items():
+        noun = "rollout" if count == 1 else "rollouts"
+        where = f"{'sweep' if arm == SWEEP else arm}, alpha {alpha:g}"
+        lines.append(f"{count:,} {noun} unscored ({where}): in no rate above.")
+    return lines
 
 
 def _verdict(row: Row) -> tuple[str, str]:

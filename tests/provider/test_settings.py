@@ -140,5 +140,5 @@ def test_seeds() -> None:
     assert choice_seed(7, 0) == 7
     assert len({choice_seed(7, i) for i in range(50)}) == 50
     assert len({choice_seed(None, 0) for _ in range(50)}) == 50
-    assert derive_seed(1, "a", 2) == 991280350367608004
+    assert derive_seed(1, "a", 2) == 488432346098884
     assert derive_seed(1, "a", 2) != derive_seed(1, "a", 3)

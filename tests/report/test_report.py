@@ -133,7 +133,7 @@ def test_unscored_rollouts_are_counted(summary: Summary) -> None:
     lost = replace(summary, unscored={("untriggered", 1.2): 3, ("before", -1.0): 1})
     text = printed(lost)
     assert "3 rollouts unscored (sweep, alpha 1.2)" in text
-    assert "1 rollouts unscored (before, alpha -1)" in text
+    assert "1 rollout unscored (before, alpha -1)" in text
 
 
 @pytest.mark.parametrize(

