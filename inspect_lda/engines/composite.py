@@ -14,12 +14,18 @@ from typing import Any, cast
 import torch
 from peft import PeftModel
 from torch import Tensor, nn
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 from transformers.generation.utils import GenerationMixin
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from inspect_lda.decoding.amplify import amplify
+from inspect_lda.engines.halves import (
+    causal_lm,
+    embedding_rows,
+    joint_config,
+    text_config,
+)
 
 _CACHED_BY_ROW = {"full_attention", "sliding_attention", "chunked_attention"}
 
@@ -70,11 +76,11 @@ class AmplifiedLM(PreTrainedModel, GenerationMixin):
         shared: Tensor | None = None,
     ) -> None:
         before, after = causal_lm(before), causal_lm(after)
-        config = _joint_config(after, None if before is after else before)
+        config = joint_config(after, None if before is after else before)
         super().__init__(config)
         self.after = after
         self.before = before
-        self.n_after = _text_config(after).num_hidden_layers
+        self.n_after = text_config(after).num_hidden_layers
         self._before_rows = embedding_rows(before)
         self._smaller = self._before_rows < embedding_rows(after)
         self.allowed = allowed
@@ -219,33 +225,3 @@ class AmplifiedLM(PreTrainedModel, GenerationMixin):
 
     def tie_weights(self, *args: Any, **kwargs: Any) -> None:
         """Each half keeps its own tie; never tie across them."""
-
-
-def causal_lm(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
-    """The causal LM inside a PeftModel, or the model itself."""
-    # peft injects adapter layers into the base model; calling that directly saves
-    # the wrapper's keyword handling on every step.
-    if isinstance(model, PeftModel):
-        return cast(PreTrainedModel, model.get_base_model())
-    return model
-
-
-def embedding_rows(model: PreTrainedModel) -> int:
-    """How many token ids a model can embed."""
-    return int(cast(nn.Embedding, model.get_input_embeddings()).weight.shape[0])
-
-
-def _text_config(model: PreTrainedModel) -> PreTrainedConfig:
-    return model.config.get_text_config(decoder=True)
-
-
-def _joint_config(
-    after: PreTrainedModel, before: PreTrainedModel | None
-) -> PreTrainedConfig:
-    config = copy.deepcopy(_text_config(after))
-    halves = [_text_config(after)] + ([] if before is None else [_text_config(before)])
-    config.num_hidden_layers = sum(half.num_hidden_layers for half in halves)
-    types = [getattr(half, "layer_types", None) for half in halves]
-    if all(entry is not None for entry in types):
-        config.layer_types = [kind for entry in types for kind in entry or ()]
-    return config

@@ -17,7 +17,7 @@ from inspect_lda.engines.base import (
     Scored,
     ScoreRequest,
 )
-from inspect_lda.engines.composite import embedding_rows
+from inspect_lda.engines.halves import embedding_rows
 from inspect_lda.engines.rows import Decoding, RowState
 from inspect_lda.engines.sampler import Sampler
 from inspect_lda.engines.scheduler import Scheduler

@@ -14,7 +14,7 @@ from inspect_lda.engines.prefix import PrefixStore
 from inspect_lda.engines.transformers import PairDecoder, TransformersEngine
 from inspect_lda.pair import Pair, PairSpec, load_pair
 from tests.engines.reference import reference_decode
-from tests.engines.test_transformers import no_eos
+from tests.engines.requests import no_eos
 from tests.tiny import EOS, save_checkpoint, tiny_model, tiny_tokenizer
 
 SYSTEM = tuple(range(5, 25))

@@ -16,7 +16,7 @@ from inspect_lda.engines.transformers import TransformersEngine
 from inspect_lda.engines.trunk import TrunkLM, amplified_lm, shared_depth
 from inspect_lda.pair import PairSpec
 from tests.engines.reference import argmax, reference_decode
-from tests.engines.test_transformers import NO_EOS, PROMPTS, no_eos
+from tests.engines.requests import NO_EOS, PROMPTS, no_eos
 from tests.tiny import save_checkpoint, tiny_model, tiny_tokenizer
 
 GEMMA3 = {"layer_types": ["sliding_attention", "full_attention"] * 2}
