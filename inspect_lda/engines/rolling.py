@@ -64,7 +64,7 @@ class RollingBatch(Generic[RowT]):
     ) -> None:
         self._decoder = decoder
         self._max_rows = max_rows
-        self._prefiller = Prefiller(decoder, max_prefill_tokens, prefix_bytes)
+        self.prefiller = Prefiller(decoder, max_prefill_tokens, prefix_bytes)
         self.clear()
 
     def clear(self) -> None:
@@ -79,15 +79,15 @@ class RollingBatch(Generic[RowT]):
         if self.rows and not self._decoder.rolls:
             return 0
         free = self._max_rows - len(self.rows)
-        return self._prefiller.fits([row.prompt for row in waiting[:free]])
+        return self.prefiller.fits([row.prompt for row in waiting[:free]])
 
     def admit(self, rows: list[RowT]) -> None:
         """Prefill new rows, draw their first tokens and merge them in."""
         prompts = [row.prompt for row in rows]
         if self._decoder.rolls:
-            cache, mask, states = self._prefiller.shared(prompts)
+            cache, mask, states = self.prefiller.shared(prompts)
         else:
-            cache, mask, states = self._prefiller.together(prompts)
+            cache, mask, states = self.prefiller.together(prompts)
         self._next += self._decoder.draw(states, rows)
         self.rows = self.rows + rows
         if self._cache is None:

@@ -8,6 +8,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+from inspect_lda.engines.questions import (
+    Answering,
+    AnswerT,
+    AskedT,
+    GivenT,
+    Questions,
+    QuestionT,
+)
 from inspect_lda.engines.rolling import Decoder, RollingBatch, Row
 
 GATHER_SECONDS = 0.005
@@ -25,15 +33,19 @@ RowT = TypeVar("RowT", bound=CancellableRow)
 T = TypeVar("T")
 
 
-class RowDecoder(Decoder[RowT], Protocol[RequestT, RowT]):
-    """A decoder that makes its own rows."""
+class RowDecoder(
+    Decoder[RowT],
+    Answering[AskedT, GivenT],
+    Protocol[RequestT, RowT, AskedT, GivenT],
+):
+    """A decoder that makes its own rows and answers questions between steps."""
 
     def row(self, request: RequestT) -> RowT:
         """Turn a request into a row of the batch."""
         ...
 
 
-DecoderT = TypeVar("DecoderT", bound=RowDecoder[Any, Any])
+DecoderT = TypeVar("DecoderT", bound=RowDecoder[Any, Any, Any, Any])
 
 
 @dataclass
@@ -43,7 +55,7 @@ class _Entry(Generic[RequestT, RowT]):
     row: RowT | None = None
 
 
-class Scheduler(Generic[RequestT, RowT, DecoderT]):
+class Scheduler(Generic[RequestT, RowT, QuestionT, AnswerT, DecoderT]):
     """Runs requests through one rolling batch on a thread of its own.
 
     Args:
@@ -66,6 +78,7 @@ class Scheduler(Generic[RequestT, RowT, DecoderT]):
         self._batch: RollingBatch[RowT] | None = None
         self._waiting: list[_Entry[RequestT, RowT]] = []
         self._running: list[_Entry[RequestT, RowT]] = []
+        self._questions: Questions[QuestionT, AnswerT] = Questions()
 
     def submit(self, request: RequestT) -> "Future[RowT]":
         """Queue a request; the future resolves to its finished row.
@@ -75,6 +88,12 @@ class Scheduler(Generic[RequestT, RowT, DecoderT]):
         entry: _Entry[RequestT, RowT] = _Entry(request, Future())
         self._put(lambda: self._waiting.append(entry))
         return entry.future
+
+    def score(self, request: QuestionT) -> "Future[AnswerT]":
+        """Queue a question; those that wait together are answered together."""
+        future: Future[AnswerT] = Future()
+        self._put(lambda: self._questions.add(request, future))
+        return future
 
     def call(self, function: Callable[[DecoderT], T]) -> "Future[T]":
         """Run a function of the decoder on the thread, between two steps."""
@@ -123,7 +142,7 @@ class Scheduler(Generic[RequestT, RowT, DecoderT]):
         self._decoder = self._batch = None
 
     def _receive(self) -> None:
-        idle = not (self._waiting or self._running)
+        idle = not (self._waiting or self._running or self._questions)
         timeout: float | None = None if idle else 0.0
         while True:
             try:
@@ -135,6 +154,9 @@ class Scheduler(Generic[RequestT, RowT, DecoderT]):
             timeout = max(0.0, deadline - time.monotonic()) if idle else 0.0
 
     def _turn(self) -> None:
+        if self._questions:
+            decoder, batch = self._ready()
+            self._questions.answer(decoder, batch.prefiller, self._max_rows)
         self._waiting = [e for e in self._waiting if not e.future.cancelled()]
         for entry in self._running:
             if entry.row is not None:
@@ -202,5 +224,6 @@ class Scheduler(Generic[RequestT, RowT, DecoderT]):
             if entry.future.set_running_or_notify_cancel():
                 entry.future.set_exception(error)
         self._waiting, self._running = [], []
+        self._questions.fail(error)
         if self._batch is not None:
             self._batch.clear()

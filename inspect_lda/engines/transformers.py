@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache
 
-from inspect_lda.decoding.amplify import amplify
 from inspect_lda.engines.base import (
     Completion,
     EngineError,
@@ -17,7 +16,9 @@ from inspect_lda.engines.base import (
     Scored,
     ScoreRequest,
 )
+from inspect_lda.engines.forced import ForcedScorer
 from inspect_lda.engines.halves import embedding_rows
+from inspect_lda.engines.prefill import Prefiller
 from inspect_lda.engines.rows import Decoding, RowState
 from inspect_lda.engines.sampler import Sampler
 from inspect_lda.engines.scheduler import Scheduler
@@ -40,6 +41,7 @@ class PairDecoder:
             pair.before, pair.after, allowed=self._allowed, shared=self._shared
         )
         self._sampler = Sampler(self._allowed, self._shared)
+        self._forced = ForcedScorer(self.model, self._allowed, self._shared)
         self._decoding = Decoding(
             tokenizer=pair.tokenizer,
             eos_ids=pair.eos_ids,
@@ -93,31 +95,20 @@ class PairDecoder:
         return self._sampler(after, before, rows)
 
     @torch.inference_mode()
-    def score(self, request: ScoreRequest) -> Scored:
-        """Teacher-force one continuation; every alpha from one pass."""
+    def score(
+        self, requests: Sequence[ScoreRequest], prefiller: Prefiller
+    ) -> list[Scored]:
+        """Teacher-force continuations; every alpha from one pass."""
+        return self._forced(requests, prefiller)
+
+    def check(self, request: ScoreRequest) -> None:
+        """Refuse a score request that can not be answered.
+
+        Raises:
+            EngineError: If ids are missing or lie beyond the embeddings.
+        """
         self._check(request.prompt)
         self._check(request.continuation)
-        ids = torch.tensor([[*request.prompt, *request.continuation]])
-        wanted = len(request.continuation)
-        after, before = self.model.halves(
-            None, input_ids=ids.to(self.device), logits_to_keep=wanted + 1
-        )
-        # The last position predicts what follows the continuation.
-        after, before = after[0, :-1], before[0, :-1]
-        target = ids[0, -wanted:].to(self.device).unsqueeze(-1)
-
-        def taken(alpha: float) -> tuple[float, ...]:
-            logits = amplify(
-                after, before, alpha, allowed=self._allowed, shared=self._shared
-            )
-            log_q = torch.log_softmax(logits / request.temperature, dim=-1)
-            return tuple(log_q.gather(-1, target).squeeze(-1).tolist())
-
-        return Scored(
-            log_q=tuple(taken(alpha) for alpha in request.alphas),
-            log_p_after=taken(0.0),
-            log_p_before=taken(-1.0),
-        )
 
     def _check(self, ids: Sequence[int]) -> None:
         rows = embedding_rows(self.model)
@@ -141,7 +132,9 @@ class TransformersEngine:
     def __init__(self, spec: PairSpec, *, max_batch: int = 32) -> None:
         if max_batch < 1:
             raise ValueError(f"max_batch must be at least 1, got {max_batch}")
-        self._scheduler: Scheduler[Request, RowState, PairDecoder] = Scheduler(
+        self._scheduler: Scheduler[
+            Request, RowState, ScoreRequest, Scored, PairDecoder
+        ] = Scheduler(
             lambda: PairDecoder(load_pair(spec)), max_batch, f"lda:{spec.after}"
         )
 
@@ -156,7 +149,7 @@ class TransformersEngine:
 
     async def score(self, request: ScoreRequest) -> Scored:
         """Teacher-force a continuation at every alpha."""
-        return await _wait(self._scheduler.call(lambda decoder: decoder.score(request)))
+        return await _wait(self._scheduler.score(request))
 
     def close(self) -> None:
         """Stop the thread and drop the engine's references to the weights."""

@@ -1,5 +1,6 @@
 """Evidence: exact per token, unbiased as a weight; sampling exact per row."""
 
+import asyncio
 import math
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -9,7 +10,13 @@ import pytest_asyncio
 import torch
 from scipy import stats
 
-from inspect_lda.engines.base import Request, Sampling, ScoreRequest
+from inspect_lda.engines.base import (
+    EngineError,
+    Request,
+    Sampling,
+    Scored,
+    ScoreRequest,
+)
 from inspect_lda.engines.transformers import TransformersEngine
 from inspect_lda.pair import Pair, PairSpec
 from tests.engines.reference import reference_logits
@@ -167,3 +174,32 @@ async def test_top_logprobs_are_of_the_sampled_token(
         assert len(values) == 3
         assert values == sorted(values, reverse=True)
         assert entry.logprob <= values[0]
+
+
+async def test_scores_of_many_requests_equal_those_of_one(
+    engine: TransformersEngine,
+) -> None:
+    asked = [
+        ScoreRequest(prompt, continuation, (0.0, 2.0), temperature)
+        for prompt in PROMPTS
+        for continuation, temperature in (((20,), 1.0), ((20, 21, 22, 23), 0.7))
+    ]
+    alone = [await engine.score(one) for one in asked]
+    together = await asyncio.gather(*map(engine.score, asked))
+    for one, other in zip(alone, together, strict=True):
+        for left, right in zip(one.log_q, other.log_q, strict=True):
+            assert left == pytest.approx(right, abs=1e-4)
+
+
+async def test_a_bad_score_request_fails_alone(engine: TransformersEngine) -> None:
+    good = ScoreRequest(PROMPTS[0], (20,), (0.0,))
+    results = await asyncio.gather(
+        engine.score(replace(good, continuation=(9999,))),
+        engine.score(good),
+        engine.score(replace(good, continuation=())),
+        return_exceptions=True,
+    )
+    assert isinstance(results[0], EngineError)
+    assert "9999" in str(results[0])
+    assert isinstance(results[1], Scored)
+    assert isinstance(results[2], EngineError)

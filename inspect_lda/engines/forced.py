@@ -1,0 +1,123 @@
+"""Teacher forcing: the probability of known continuations, every alpha from one pass.
+
+Requests are answered together, and their prompts come from the same store as those of
+rollouts, so that scoring a string behind a prompt that is being sampled costs the
+string alone.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+from transformers.cache_utils import Cache
+
+from inspect_lda.decoding.amplify import amplify
+from inspect_lda.engines.base import Scored, ScoreRequest
+from inspect_lda.engines.composite import AmplifiedLM
+from inspect_lda.engines.prefill import Prefiller
+
+MAX_LOGITS = 1 << 26
+"""Most logits of one checkpoint that are held at a time (256 MiB in float32)."""
+
+
+class ForcedScorer:
+    """Scores continuations with one pair.
+
+    Args:
+        model: The pair as one model.
+        allowed: `[V]` bool, ids that `after`'s tokenizer knows.
+        shared: `[V]` bool, ids that both tokenizers know as the same token.
+    """
+
+    def __init__(self, model: AmplifiedLM, allowed: Tensor, shared: Tensor) -> None:
+        self._model = model
+        self._allowed = allowed
+        self._shared = shared
+
+    def __call__(
+        self, requests: Sequence[ScoreRequest], prefiller: Prefiller
+    ) -> list[Scored]:
+        """Score requests, each on its own row."""
+        answers: list[Scored] = []
+        for group in self._groups(requests):
+            answers += self._score(group, prefiller)
+        return answers
+
+    def _groups(
+        self, requests: Sequence[ScoreRequest]
+    ) -> Iterator[Sequence[ScoreRequest]]:
+        start = 0
+        while start < len(requests):
+            count = max(1, how_many_fit(requests[start:], self._allowed.shape[0]))
+            yield requests[start : start + count]
+            start += count
+
+    def _score(
+        self, requests: Sequence[ScoreRequest], prefiller: Prefiller
+    ) -> list[Scored]:
+        prompts = [request.prompt for request in requests]
+        if self._model.rolls:
+            cache, mask, first = prefiller.shared(prompts)
+        else:
+            cache, mask, first = prefiller.together(prompts)
+        after, before = (state.unsqueeze(1) for state in first)
+        fed = max(len(request.continuation) for request in requests) - 1
+        if fed > 0:
+            more = self._feed(requests, cache, mask, fed)
+            after = torch.cat([after, more[0]], dim=1)
+            before = torch.cat([before, more[1]], dim=1)
+        return [
+            self._row(request, after[row], before[row])
+            for row, request in enumerate(requests)
+        ]
+
+    def _feed(
+        self, requests: Sequence[ScoreRequest], cache: Cache, mask: Tensor, fed: int
+    ) -> tuple[Tensor, Tensor]:
+        # Padding stands behind the shorter continuations, where causal attention
+        # shows it to nobody.
+        ids = torch.zeros(len(requests), fed, dtype=torch.long)
+        for row, request in enumerate(requests):
+            part = request.continuation[:-1]
+            ids[row, : len(part)] = torch.tensor(part, dtype=torch.long)
+        mask = pad(mask, (0, fed), value=1)
+        return self._model.halves(
+            cache,
+            input_ids=ids.to(mask.device),
+            attention_mask=mask,
+            position_ids=(mask.cumsum(-1) - 1).clamp(min=0)[:, -fed:],
+            use_cache=True,
+        )
+
+    def _row(self, request: ScoreRequest, after: Tensor, before: Tensor) -> Scored:
+        length = len(request.continuation)
+        target = torch.tensor(request.continuation, device=after.device).unsqueeze(-1)
+
+        def taken(alpha: float) -> tuple[float, ...]:
+            logits = amplify(
+                after[:length],
+                before[:length],
+                alpha,
+                allowed=self._allowed,
+                shared=self._shared,
+            )
+            log_q = torch.log_softmax(logits / request.temperature, dim=-1)
+            values: list[float] = log_q.gather(-1, target).squeeze(-1).tolist()
+            return tuple(values)
+
+        return Scored(
+            log_q=tuple(taken(alpha) for alpha in request.alphas),
+            log_p_after=taken(0.0),
+            log_p_before=taken(-1.0),
+        )
+
+
+def how_many_fit(requests: Sequence[ScoreRequest], vocabulary: int) -> int:
+    """How many requests, in order, keep their logits within `MAX_LOGITS`."""
+    longest = 0
+    for count, request in enumerate(requests):
+        longest = max(longest, len(request.continuation))
+        if longest * (count + 1) * vocabulary > MAX_LOGITS:
+            return count
+    return len(requests)
