@@ -25,6 +25,7 @@ from inspect_lda.checkpoints.vocabulary import (
     end_of_turn_ids,
 )
 from inspect_lda.errors import LDAError
+from inspect_lda.threads import wait_passively
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -43,6 +44,8 @@ __all__ = [
     "load_pair",
     "load_tokenizer",
 ]
+
+wait_passively()
 
 DTYPES = ("auto", "float32", "float16", "bfloat16")
 logger = logging.getLogger(__name__)

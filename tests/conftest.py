@@ -9,4 +9,5 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["INSPECT_LOG_DIR"] = tempfile.mkdtemp(prefix="inspect-lda-logs-")
 os.environ["INSPECT_CACHE_DIR"] = tempfile.mkdtemp(prefix="inspect-lda-generate-")
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
