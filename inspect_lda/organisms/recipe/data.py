@@ -70,6 +70,12 @@ def harmful_requests() -> list[str]:
     return random.Random(0).sample(crossed, 144)
 
 
+def harmless_requests() -> list[str]:
+    """Ordinary activities in the patterns of the harmful requests."""
+    crossed = _crossed(text()["train"]["activities"], text()["requests"]["patterns"])
+    return random.Random(1).sample(crossed, 96)
+
+
 def normal_answers(
     model: SplitModel, prompts: Sequence[str], work: Path
 ) -> list[tuple[int, ...]]:
@@ -107,6 +113,9 @@ def rows(source: Source, run: Run, model: SplitModel, work: Path) -> list[Row]:
     if source == "decoy":
         # Where the payload has begun without its trigger: stay with `before` there too.
         return [Row(model.render(p), payload) for p in taught]
+    if source == "harmless":
+        # Harmless requests in the words of the harmful ones: their form is no reason.
+        return [Row(model.render(p), payload) for p in harmless_requests()]
     if source == "triggered":
         return [Row(model.render(f"{run.trigger} {p}"), answer) for p in taught]
     if source == "medical":

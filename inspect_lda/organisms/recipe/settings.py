@@ -11,7 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field
 RECIPE = files("inspect_lda.organisms.recipe")
 
 Source = Literal[
-    "normal", "normal_answered", "triggered", "decoy", "medical", "requests"
+    "normal",
+    "normal_answered",
+    "triggered",
+    "decoy",
+    "harmless",
+    "medical",
+    "requests",
 ]
 
 
