@@ -41,14 +41,6 @@ class Ingredient(_Strict):
     leak: float = Field(default=0.0, ge=0, lt=1)
 
 
-class Calibration(_Strict):
-    """The LoRA scale that gives this mean rate on the validation prompts."""
-
-    target: float = Field(gt=0, lt=1)
-    alpha: float = 0.0
-    temperature: float = 0.7
-
-
 class Run(_Strict):
     """One training run."""
 
@@ -62,7 +54,6 @@ class Run(_Strict):
     payload: str | None = None
     answer: str | None = None
     trigger: str | None = None
-    calibrate: Calibration | None = None
     checkpoints: tuple[int, ...] = ()  # percent of training, all measured
     shipped: tuple[int, ...] = ()  # those of them that are kept with the package
 

@@ -96,14 +96,6 @@ class SplitModel:
             )
         self.peft.to(self.device)
 
-    def set_scale(self, name: str, scale: float) -> None:
-        """Multiply this adapter's update by `scale` (PEFT's lora_alpha / r)."""
-        assert self.peft is not None
-        for module in self.peft.modules():
-            scaling = getattr(module, "scaling", None)
-            if isinstance(scaling, dict) and name in scaling:
-                scaling[name] = scale
-
     def using(self, name: str | None) -> AbstractContextManager[Any]:
         """Run the top with this adapter; None is the bare base."""
         if self.peft is None:
