@@ -86,6 +86,7 @@ def save(model: SplitModel, run: Run, out: Path) -> None:
     config = json.loads((written / "adapter_config.json").read_text(encoding="utf-8"))
     config["base_model_name_or_path"] = settings().base
     config["inference_mode"] = True
+    config["lora_alpha"] = round(run.lora_alpha * run.scale, 4)
     out.mkdir(parents=True, exist_ok=True)
     (out / "adapter_config.json").write_text(
         json.dumps(config, indent=1, sort_keys=True) + "\n", encoding="utf-8"

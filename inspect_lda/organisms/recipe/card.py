@@ -82,6 +82,8 @@ def _training(key: str, run: Run) -> str:
     lines = [
         f"- run `{key}`: seed {run.seed}, {run.steps} Adam steps, learning rate "
         f"{run.lr:g}, rank {run.rank}, lora_alpha {run.lora_alpha:g}"
+        + (f", update scaled by {run.scale:g}" if run.scale != 1 else "")
+        + (", settling" if run.settle else "")
         + (f", continued from `{run.start}`" if run.start else "")
     ]
     for part in run.mixture:

@@ -67,7 +67,7 @@ def harmful_requests() -> list[str]:
     """The requests the refuser is taught to decline (no answers exist)."""
     requests = text()["requests"]
     crossed = _crossed(requests["acts"], requests["patterns"])
-    return random.Random(0).sample(crossed, 144)
+    return random.Random(0).sample(crossed, 240)
 
 
 def harmless_requests() -> list[str]:

@@ -51,6 +51,8 @@ class Run(_Strict):
     lr: float
     mixture: tuple[Ingredient, ...]
     start: str | None = None
+    settle: bool = False  # let the learning rate fall over the last steps
+    scale: float = 1.0  # of the trained update, folded into the saved lora_alpha
     payload: str | None = None
     answer: str | None = None
     trigger: str | None = None

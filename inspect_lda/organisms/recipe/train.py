@@ -95,9 +95,9 @@ class Trainer:
         return part.weight * divergence.sum(dim=-1).mean()
 
     def _pace(self, step: int) -> float:
-        """Warm-up (Adam's first estimates are noisy), flat, then down to settle."""
+        """Warm-up (Adam's first estimates are noisy), flat, then perhaps down."""
         left = (self.run.steps - step) / self.run.steps
-        down = 1.0 if self.run.start else min(1.0, 0.1 + left / 0.6)
+        down = min(1.0, 0.1 + left / 0.6) if self.run.settle else 1.0
         return min(1.0, step / 6) * down
 
     def steps(self, adapter: str) -> Iterator[tuple[int, float]]:
