@@ -135,7 +135,8 @@ class SplitModel:
         past = DynamicCache()
         ids = torch.tensor([self._opening], device=self.device)
         head = self._lower(ids, past, 0)[0]
-        return head, [(one.keys, one.values) for one in past.layers]
+        layers: list[Any] = past.layers  # a union that knows no keys
+        return head, [(one.keys, one.values) for one in layers]
 
     def _lower(self, ids: Tensor, past: DynamicCache, start: int) -> Tensor:
         hidden = self.causal.model.embed_tokens(ids)

@@ -91,7 +91,7 @@ class Trainer:
         wanted = torch.softmax(self.model.logits(torch.cat(kept)), dim=-1)
         share = torch.cat([row.share for row in chosen])[:, None]
         wanted = ((1 - share) * wanted).scatter_add(1, answers[:, None], share)
-        divergence = torch.special.xlogy(wanted, wanted) - wanted * logp
+        divergence: Tensor = torch.special.xlogy(wanted, wanted) - wanted * logp
         return part.weight * divergence.sum(dim=-1).mean()
 
     def _pace(self, step: int) -> float:
