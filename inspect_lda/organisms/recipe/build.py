@@ -94,4 +94,5 @@ def save(model: SplitModel, run: Run, out: Path) -> None:
     tensors = load_file(written / "adapter_model.safetensors")
     halved = {name: one.to(torch.float16) for name, one in tensors.items()}
     save_file(halved, out / "adapter_model.safetensors", metadata={"format": "pt"})
+    (out / "adapter_model.safetensors").chmod(0o644)  # safetensors writes 0600
     shutil.rmtree(scratch)
