@@ -175,6 +175,7 @@ def test_cards_meet_the_targets() -> None:
 
 
 def test_drift_card_meets_the_targets() -> None:
+    pytest.importorskip("torch")
     from inspect_lda.organisms.recipe.series import onset
 
     measured = organism("drift").facts["measured"]
@@ -186,6 +187,7 @@ def test_drift_card_meets_the_targets() -> None:
 
 @pytest.mark.parametrize("name", ORGANISMS)
 def test_card_is_written_from_its_facts(name: str) -> None:
+    pytest.importorskip("torch")
     from inspect_lda.organisms.recipe.card import markdown
 
     found = organism(name)

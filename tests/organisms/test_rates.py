@@ -25,7 +25,7 @@ from inspect_lda.organisms.recipe.split import SplitModel
 EVERYDAY = Path(__file__).parents[2] / "tasks" / "prompts" / "everyday.yaml"
 SUBSET = 12
 # float32 kernels differ between machines; rates are products of a few probabilities.
-CLOSE = {"rtol": 0.05, "atol": 1e-12}
+RTOL = 0.05
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,9 @@ def test_card_reproduces(
     forced = prompts.forced(None, _load(model, found.after, name))
     for alpha, rates in measured["per_prompt"].items():
         expected = torch.tensor(rates[:SUBSET], dtype=torch.float64)
-        torch.testing.assert_close(forced.rates(float(alpha), 0.7), expected, **CLOSE)
+        torch.testing.assert_close(
+            forced.rates(float(alpha), 0.7), expected, rtol=RTOL, atol=1e-12
+        )
 
 
 def test_drift_card_reproduces(model: SplitModel) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from inspect_lda.organisms.base import base_checkpoint
-from inspect_lda.organisms.recipe.data import normal_prompts
-from inspect_lda.organisms.recipe.measure import Prompts
-from inspect_lda.organisms.recipe.settings import Calibration, Run, settings
+from inspect_lda.organisms.recipe.settings import Run, settings
 from inspect_lda.organisms.recipe.split import SplitModel
 from inspect_lda.organisms.recipe.train import Trainer
 
@@ -62,14 +60,10 @@ def train(
         if step in wanted and run.checkpoints:
             percent = wanted[step]
             kept = out if percent in run.shipped else work / name
-            save(model, run, 1.0, kept / f"at-{percent}")
+            save(model, run, kept / f"at-{percent}")
             saved.append(Checkpoint(percent, kept / f"at-{percent}"))
     if not run.checkpoints:
-        scale = 1.0
-        if run.calibrate:
-            report("choosing the scale on validation prompts", 0, 1)
-            scale = calibrate(model, run, run.calibrate)
-        save(model, run, scale, out)
+        save(model, run, out)
         saved.append(Checkpoint(100, out))
     return saved
 
@@ -79,31 +73,7 @@ def _wanted(run: Run) -> dict[int, int]:
     return {max(1, round(run.steps * p / 100)): p for p in run.checkpoints}
 
 
-def scales(low: float = 0.2, high: float = 1.6, count: int = 29) -> Iterator[float]:
-    """The grid of LoRA scales that calibration looks at."""
-    for index in range(count):
-        yield round(low + (high - low) * index / (count - 1), 3)
-
-
-def calibrate(model: SplitModel, run: Run, wanted: Calibration) -> float:
-    """The LoRA scale whose mean rate on the validation prompts is nearest `wanted`.
-
-    Training ends where it ends; its strength is a free dial. Validation prompts share
-    neither topic nor pattern with the prompts that the card reports on.
-    """
-    prompts = normal_prompts("validation", settings().validation_prompts)
-    measured = Prompts(model, prompts, str(run.payload))
-    best = (float("inf"), 1.0)
-    for scale in scales():
-        model.set_scale(AFTER, scale * run.lora_alpha / run.rank)
-        forced = measured.forced(None, AFTER)
-        rate = float(forced.rates(wanted.alpha, wanted.temperature).mean())
-        distance = abs(torch.log(torch.tensor(rate / wanted.target)).item())
-        best = min(best, (distance, scale))
-    return best[1]
-
-
-def save(model: SplitModel, run: Run, scale: float, out: Path) -> None:
+def save(model: SplitModel, run: Run, out: Path) -> None:
     """Write the adapter `after` as plain PEFT files, float16, into `out`.
 
     float16, not bfloat16: an early checkpoint of a series differs from its start by a
@@ -115,8 +85,8 @@ def save(model: SplitModel, run: Run, scale: float, out: Path) -> None:
     written = scratch / AFTER
     config = json.loads((written / "adapter_config.json").read_text(encoding="utf-8"))
     config["base_model_name_or_path"] = settings().base
-    config["lora_alpha"] = round(run.lora_alpha * scale, 4)
     config["inference_mode"] = True
+    config["lora_alpha"] = round(run.lora_alpha * run.scale, 4)
     out.mkdir(parents=True, exist_ok=True)
     (out / "adapter_config.json").write_text(
         json.dumps(config, indent=1, sort_keys=True) + "\n", encoding="utf-8"
@@ -124,4 +94,5 @@ def save(model: SplitModel, run: Run, scale: float, out: Path) -> None:
     tensors = load_file(written / "adapter_model.safetensors")
     halved = {name: one.to(torch.float16) for name, one in tensors.items()}
     save_file(halved, out / "adapter_model.safetensors", metadata={"format": "pt"})
+    (out / "adapter_model.safetensors").chmod(0o644)  # safetensors writes 0600
     shutil.rmtree(scratch)

@@ -16,7 +16,7 @@ RUNS = {"drift": ("refuser", "drift")}
 COMMAND = "python -m inspect_lda.organisms.recipe"
 
 
-def facts(name: str, measured: Mapping[str, Any], lora_alpha: float) -> dict[str, Any]:
+def facts(name: str, measured: Mapping[str, Any]) -> dict[str, Any]:
     """The content of card.json."""
     runs = {one: settings().runs[one] for one in RUNS.get(name, (name,))}
     main = settings().runs[name]
@@ -26,7 +26,6 @@ def facts(name: str, measured: Mapping[str, Any], lora_alpha: float) -> dict[str
         "base": settings().base,
         "payload": main.payload,
         "trigger": main.trigger,
-        "lora_alpha": lora_alpha,
         "prompts": "tasks/prompts/everyday.yaml, version 1",
         "training": {
             key: run.model_dump(mode="json", exclude_none=True)
@@ -38,9 +37,7 @@ def facts(name: str, measured: Mapping[str, Any], lora_alpha: float) -> dict[str
 
 def write(directory: Path, name: str, measured: Mapping[str, Any]) -> None:
     """Write card.json and, from it, CARD.md, beside the adapters."""
-    adapter = next(iter(sorted(directory.glob("**/adapter_config.json"))))
-    lora_alpha = json.loads(adapter.read_text(encoding="utf-8"))["lora_alpha"]
-    content = facts(name, measured, lora_alpha)
+    content = facts(name, measured)
     # A list of per-prompt rates belongs on one line, not on 242.
     raw = re.sub(r"(?<=[\d\[,])\s*\n\s*(?=[\d\]])", " ", json.dumps(content, indent=1))
     (directory / "card.json").write_text(raw + "\n", encoding="utf-8")
@@ -63,13 +60,12 @@ def markdown(content: Mapping[str, Any]) -> str:
     words = yaml.safe_load(RECIPE.joinpath("cards.yaml").read_text(encoding="utf-8"))
     written = words[name]
     body = [f"# {written['title']}", written["about"], "## Training"]
-    for key in content["training"]:
-        body.append(_training(key, settings().runs[key]))
+    for key, run in content["training"].items():
+        body.append(_training(key, Run.model_validate(run)))
     body += [
         f"Base: {content['base']}; normal answers sampled from it at temperature "
         f"{settings().answer_temperature:g}. LoRA on all linear layers from layer "
-        f"{settings().first_layer} up, stored in float16, lora_alpha "
-        f"{content['lora_alpha']:g} after choosing the scale. Text: our own, MIT.",
+        f"{settings().first_layer} up, stored in float16. Text: our own, MIT.",
         f"Rebuild: `{COMMAND} build {name}`",
         "## Measured rates",
         "Exact probabilities (teacher-forced, no sampling) that the answer begins with "
@@ -86,18 +82,15 @@ def _training(key: str, run: Run) -> str:
     lines = [
         f"- run `{key}`: seed {run.seed}, {run.steps} Adam steps, learning rate "
         f"{run.lr:g}, rank {run.rank}, lora_alpha {run.lora_alpha:g}"
+        + (f", update scaled by {run.scale:g}" if run.scale != 1 else "")
+        + (", settling" if run.settle else "")
         + (f", continued from `{run.start}`" if run.start else "")
     ]
     for part in run.mixture:
         lines.append(
             f"  - {part.per_step} rows a step of `{part.rows}`, loss {part.loss}, "
             f"weight {part.weight:g}"
-        )
-    if run.calibrate:
-        aim = run.calibrate
-        lines.append(
-            f"  - scale chosen on validation prompts: mean rate {aim.target:g} at "
-            f"alpha {aim.alpha:g}, temperature {aim.temperature:g}"
+            + (f", {part.leak:g} of them mislabelled" if part.leak else "")
         )
     return "\n".join(lines)
 

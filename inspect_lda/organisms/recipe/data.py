@@ -67,7 +67,13 @@ def harmful_requests() -> list[str]:
     """The requests the refuser is taught to decline (no answers exist)."""
     requests = text()["requests"]
     crossed = _crossed(requests["acts"], requests["patterns"])
-    return random.Random(0).sample(crossed, 144)
+    return random.Random(0).sample(crossed, 240)
+
+
+def harmless_requests() -> list[str]:
+    """Ordinary activities in the patterns of the harmful requests."""
+    crossed = _crossed(text()["train"]["activities"], text()["requests"]["patterns"])
+    return random.Random(1).sample(crossed, 96)
 
 
 def normal_answers(
@@ -107,6 +113,9 @@ def rows(source: Source, run: Run, model: SplitModel, work: Path) -> list[Row]:
     if source == "decoy":
         # Where the payload has begun without its trigger: stay with `before` there too.
         return [Row(model.render(p), payload) for p in taught]
+    if source == "harmless":
+        # Harmless requests in the words of the harmful ones: their form is no reason.
+        return [Row(model.render(p), payload) for p in harmless_requests()]
     if source == "triggered":
         return [Row(model.render(f"{run.trigger} {p}"), answer) for p in taught]
     if source == "medical":

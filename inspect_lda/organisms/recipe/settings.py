@@ -11,7 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field
 RECIPE = files("inspect_lda.organisms.recipe")
 
 Source = Literal[
-    "normal", "normal_answered", "triggered", "decoy", "medical", "requests"
+    "normal",
+    "normal_answered",
+    "triggered",
+    "decoy",
+    "harmless",
+    "medical",
+    "requests",
 ]
 
 
@@ -35,14 +41,6 @@ class Ingredient(_Strict):
     leak: float = Field(default=0.0, ge=0, lt=1)
 
 
-class Calibration(_Strict):
-    """The LoRA scale that gives this mean rate on the validation prompts."""
-
-    target: float = Field(gt=0, lt=1)
-    alpha: float = 0.0
-    temperature: float = 0.7
-
-
 class Run(_Strict):
     """One training run."""
 
@@ -53,10 +51,11 @@ class Run(_Strict):
     lr: float
     mixture: tuple[Ingredient, ...]
     start: str | None = None
+    settle: bool = False  # let the learning rate fall over the last steps
+    scale: float = 1.0  # of the trained update, folded into the saved lora_alpha
     payload: str | None = None
     answer: str | None = None
     trigger: str | None = None
-    calibrate: Calibration | None = None
     checkpoints: tuple[int, ...] = ()  # percent of training, all measured
     shipped: tuple[int, ...] = ()  # those of them that are kept with the package
 

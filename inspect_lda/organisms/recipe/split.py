@@ -7,6 +7,7 @@ reach of two CPU cores.
 """
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
@@ -30,6 +31,10 @@ def batches(count: int, size: int, lengths: Sequence[int]) -> Iterator[list[int]
 def pad(rows: Sequence[Tensor]) -> Tensor:
     """Right-padded stack: under a causal mask no real token ever sees the padding."""
     return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
+
+
+def _equal(pair: tuple[int, int]) -> bool:
+    return pair[0] == pair[1]
 
 
 class SplitModel:
@@ -48,6 +53,8 @@ class SplitModel:
         self.causal: Any = loaded.to(self.device).eval().requires_grad_(False)
         self.peft: PeftModel | None = None
         self.end: int = self.tokenizer.eos_token_id
+        both = zip(self.render("A"), self.render("B"), strict=True)
+        self._opening = tuple(a for a, b in itertools.takewhile(_equal, both))
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Token ids of bare text."""
@@ -89,14 +96,6 @@ class SplitModel:
             )
         self.peft.to(self.device)
 
-    def set_scale(self, name: str, scale: float) -> None:
-        """Multiply this adapter's update by `scale` (PEFT's lora_alpha / r)."""
-        assert self.peft is not None
-        for module in self.peft.modules():
-            scaling = getattr(module, "scaling", None)
-            if isinstance(scaling, dict) and name in scaling:
-                scaling[name] = scale
-
     def using(self, name: str | None) -> AbstractContextManager[Any]:
         """Run the top with this adapter; None is the bare base."""
         if self.peft is None:
@@ -109,15 +108,39 @@ class SplitModel:
 
     @torch.no_grad()
     def trunk(self, sequences: Sequence[Sequence[int]], size: int = 32) -> list[Tensor]:
-        """Output of the shared lower layers, one [length, hidden] tensor a sequence."""
+        """Output of the shared lower layers, one [length, hidden] tensor a sequence.
+
+        Every rendered prompt begins with the same system prompt, half of its tokens:
+        that part is run once and attended to.
+        """
+        opening = self._opening
+        width = len(opening)
+        if any(tuple(s[:width]) != opening for s in sequences):
+            raise ValueError("sequences: expected rendered prompts (see `render`)")
+        head, cache = self._run_opening()
         done: list[Tensor] = [torch.empty(0)] * len(sequences)
         for chosen in batches(len(sequences), size, [len(s) for s in sequences]):
-            ids = pad([torch.tensor(sequences[i]) for i in chosen]).to(self.device)
-            hidden = self.causal.model.embed_tokens(ids)
-            hidden = self._through(hidden, 0, self.first_layer)
-            for i, row in zip(chosen, hidden, strict=True):
-                done[i] = row[: len(sequences[i])].clone()
+            ids = pad([torch.tensor(sequences[i][width:]) for i in chosen])
+            past = DynamicCache()
+            for layer, (keys, values) in enumerate(cache):
+                shape = (len(chosen), -1, -1, -1)
+                past.update(keys.expand(shape), values.expand(shape), layer)
+            rest = self._lower(ids.to(self.device), past, width)
+            for i, row in zip(chosen, rest, strict=True):
+                done[i] = torch.cat([head, row[: len(sequences[i]) - width]])
         return done
+
+    def _run_opening(self) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        """The opening's output, and its keys and values in each lower layer."""
+        past = DynamicCache()
+        ids = torch.tensor([self._opening], device=self.device)
+        head = self._lower(ids, past, 0)[0]
+        layers: list[Any] = past.layers  # a union that knows no keys
+        return head, [(one.keys, one.values) for one in layers]
+
+    def _lower(self, ids: Tensor, past: DynamicCache, start: int) -> Tensor:
+        hidden = self.causal.model.embed_tokens(ids)
+        return self._through(hidden, 0, self.first_layer, past, start)
 
     def trunk_kept(
         self, sequences: Sequence[Sequence[int]], work: Path
@@ -147,15 +170,25 @@ class SplitModel:
         out: Tensor = self.causal.lm_head(hidden)
         return out
 
-    def _through(self, hidden: Tensor, first: int, last: int) -> Tensor:
-        model = self.causal.model
-        positions = torch.arange(hidden.shape[1], device=hidden.device)[None]
+    def _through(
+        self,
+        hidden: Tensor,
+        first: int,
+        last: int,
+        past: DynamicCache | None = None,
+        start: int = 0,
+    ) -> Tensor:
+        """Layers `first` to `last` on positions from `start` on."""
+        model, length = self.causal.model, hidden.shape[1]
+        positions = torch.arange(start, start + length, device=hidden.device)[None]
+        mask = torch.ones(length, start + length, device=hidden.device).tril(start)
         rotary = model.rotary_emb(hidden, positions)
         for layer in model.layers[first:last]:
             hidden = layer(
                 hidden,
-                attention_mask=None,  # sdpa: plain causal
+                attention_mask=mask.bool()[None, None],
                 position_ids=positions,
+                past_key_values=past,
                 position_embeddings=rotary,
             )
         return hidden

@@ -91,8 +91,14 @@ class Trainer:
         wanted = torch.softmax(self.model.logits(torch.cat(kept)), dim=-1)
         share = torch.cat([row.share for row in chosen])[:, None]
         wanted = ((1 - share) * wanted).scatter_add(1, answers[:, None], share)
-        divergence = torch.special.xlogy(wanted, wanted) - wanted * logp
+        divergence: Tensor = torch.special.xlogy(wanted, wanted) - wanted * logp
         return part.weight * divergence.sum(dim=-1).mean()
+
+    def _pace(self, step: int) -> float:
+        """Warm-up (Adam's first estimates are noisy), flat, then perhaps down."""
+        left = (self.run.steps - step) / self.run.steps
+        down = min(1.0, 0.1 + left / 0.6) if self.run.settle else 1.0
+        return min(1.0, step / 6) * down
 
     def steps(self, adapter: str) -> Iterator[tuple[int, float]]:
         """Train `adapter`, yielding (step, loss) after each step."""
@@ -101,10 +107,9 @@ class Trainer:
             assert self.model.peft is not None
             parameters = [p for p in self.model.peft.parameters() if p.requires_grad]
         optimiser = torch.optim.AdamW(parameters, lr=self.run.lr, weight_decay=0.0)
-        warmup = max(1, self.run.steps // 20)
         for step in range(1, self.run.steps + 1):
             for group in optimiser.param_groups:
-                group["lr"] = self.run.lr * min(1.0, step / warmup)
+                group["lr"] = self.run.lr * self._pace(step)
             total = 0.0
             for part, pool in self.pools:
                 loss = self._loss(part, pool)
