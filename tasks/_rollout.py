@@ -9,6 +9,10 @@ from inspect_lda.arms import CONTROL, EXACT
 from inspect_lda.seeds import derive_seed
 from inspect_lda.tasks._behaviour import require_lda
 
+CONNECTIONS = 64
+"""Requests in flight, unless --max-connections says otherwise. Inspect would start with
+20 and share them among the arms, which leaves half of an engine's batch empty."""
+
 
 @solver
 def rollout(
