@@ -117,3 +117,25 @@ def test_penalties_and_bias_apply_once() -> None:
     )
     edit(row, sampling, {1: 3, 2: 1})
     assert row.tolist() == [0.0, -0.5, -1.5, 0.0, -100.0]
+
+
+@pytest.mark.parametrize("size", [97, 256, 1000])
+def test_a_row_of_nan_gives_an_id_of_the_vocabulary(size: int) -> None:
+    log_probs = torch.zeros(2, size).log_softmax(-1)
+    log_probs[0] = math.nan
+    drawn = inverse_cdf(log_probs, torch.tensor([0.3, 0.999], dtype=torch.float64))
+    assert 0 <= int(drawn[0]) < size
+    assert int(drawn[1]) == int(0.999 * size)
+
+
+def test_draws_follow_a_distribution_of_many_blocks() -> None:
+    # Mass in the first, a middle and the last, partly filled block; none between.
+    log_probs = torch.full((1, 700), -math.inf)
+    where = torch.tensor([0, 255, 256, 511, 699])
+    log_probs[0, where] = torch.tensor([0.1, 0.2, 0.3, 0.15, 0.25]).log()
+    uniforms = (torch.arange(10_000, dtype=torch.float64) + 0.5) / 10_000
+    drawn = inverse_cdf(log_probs.expand(10_000, 700), uniforms)
+    assert bool((drawn.diff() >= 0).all())
+    counts = torch.bincount(drawn, minlength=700)
+    assert counts[where].tolist() == pytest.approx([1000, 2000, 3000, 1500, 2500], 1e-3)
+    assert int(counts.sum() - counts[where].sum()) == 0
