@@ -8,16 +8,24 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+from inspect_lda.engines.base import EngineError
 from inspect_lda.engines.rolling import Decoder, RollingBatch, Row
 
 GATHER_SECONDS = 0.005
 """How long an idle batch waits for companions of the first request."""
 
+CLOSED = "the engine is closed"
+
 
 class CancellableRow(Row, Protocol):
-    """A row whose request can be withdrawn."""
+    """A row whose request can be withdrawn, and that can fail alone."""
 
     cancelled: bool
+
+    @property
+    def error(self) -> Exception | None:
+        """Why the row ended without a result, if it did."""
+        ...
 
 
 RequestT = TypeVar("RequestT", contravariant=True)
@@ -41,6 +49,16 @@ class _Entry(Generic[RequestT, RowT]):
     request: RequestT
     future: "Future[RowT]"
     row: RowT | None = None
+
+    def settle(self, error: Exception | None = None) -> None:
+        """Resolve the future to its row or an error, unless it was withdrawn."""
+        assert error is not None or self.row is not None, "nothing to tell"
+        if not self.future.set_running_or_notify_cancel():
+            return
+        if error is not None:
+            self.future.set_exception(error)
+        elif self.row is not None:
+            self.future.set_result(self.row)
 
 
 class Scheduler(Generic[RequestT, RowT, DecoderT]):
@@ -84,9 +102,11 @@ class Scheduler(Generic[RequestT, RowT, DecoderT]):
             if not future.set_running_or_notify_cancel():
                 return
             try:
+                if self._closed:
+                    raise RuntimeError(CLOSED)
                 future.set_result(function(self._ready()[0]))
-            except Exception as error:
-                future.set_exception(error)
+            except BaseException as error:
+                future.set_exception(_ordinary(error))
 
         self._put(run)
         return future
@@ -102,7 +122,7 @@ class Scheduler(Generic[RequestT, RowT, DecoderT]):
     def _put(self, action: Callable[[], None]) -> None:
         with self._lock:
             if self._closed:
-                raise RuntimeError("the engine is closed")
+                raise RuntimeError(CLOSED)
             self._inbox.put(action)
             if self._thread is None:
                 self._thread = threading.Thread(
@@ -115,11 +135,15 @@ class Scheduler(Generic[RequestT, RowT, DecoderT]):
             self._receive()
             try:
                 self._turn()
-            except Exception as error:
+            except BaseException as error:
                 # Whatever a step raises ends the requests that were in it, with the
-                # reason, and leaves the thread ready for the next ones.
-                self._fail(error)
-        self._fail(RuntimeError("the engine was closed"))
+                # reason, and leaves the thread ready for the next ones. Without any
+                # in it (weights that do not load), all that wait are concerned.
+                self._fail(self._running or self._waiting, _ordinary(error))
+        # Nobody receives any more: what was queued before close() must not hang.
+        while not self._inbox.empty():
+            self._inbox.get()()
+        self._fail(self._running + self._waiting, RuntimeError(CLOSED))
         self._decoder = self._batch = None
 
     def _receive(self) -> None:
@@ -181,10 +205,9 @@ class Scheduler(Generic[RequestT, RowT, DecoderT]):
             try:
                 entry.row = entry.row or decoder.row(entry.request)
                 made.append(entry)
-            except Exception as error:
+            except BaseException as error:
                 # A request that can not become a row is its own failure alone.
-                if entry.future.set_running_or_notify_cancel():
-                    entry.future.set_exception(error)
+                entry.settle(_ordinary(error))
         self._waiting = made
 
     def _deliver(self) -> None:
@@ -193,14 +216,27 @@ class Scheduler(Generic[RequestT, RowT, DecoderT]):
             assert entry.row is not None
             if not entry.row.done:
                 still.append(entry)
-            elif entry.future.set_running_or_notify_cancel():
-                entry.future.set_result(entry.row)
+            else:
+                entry.settle(entry.row.error)
         self._running = still
 
-    def _fail(self, error: Exception) -> None:
-        for entry in self._waiting + self._running:
-            if entry.future.set_running_or_notify_cancel():
-                entry.future.set_exception(error)
-        self._waiting, self._running = [], []
+    def _fail(self, entries: list[_Entry[RequestT, RowT]], error: Exception) -> None:
+        for entry in entries:
+            entry.settle(error)
+        failed = {id(entry) for entry in entries}
+        self._waiting = [e for e in self._waiting if id(e) not in failed]
+        self._running = []
         if self._batch is not None:
             self._batch.clear()
+
+
+def _ordinary(error: BaseException) -> Exception:
+    """An error that a future can carry through an event loop.
+
+    A panic in Rust code (a tokenizer, safetensors) is no `Exception`.
+    """
+    if isinstance(error, Exception):
+        return error
+    wrapped = EngineError(f"{type(error).__name__}: {error}")
+    wrapped.__cause__ = error
+    return wrapped
