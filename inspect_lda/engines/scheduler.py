@@ -233,9 +233,10 @@ class Scheduler(Generic[RequestT, RowT, DecoderT]):
 def _ordinary(error: BaseException) -> Exception:
     """An error that a future can carry through an event loop.
 
-    A panic in Rust code (a tokenizer, safetensors) is no `Exception`.
+    A panic in Rust code (a tokenizer, safetensors) is no `Exception`; an asyncio
+    future refuses StopIteration, and whoever awaits it would wait for ever.
     """
-    if isinstance(error, Exception):
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
         return error
     wrapped = EngineError(f"{type(error).__name__}: {error}")
     wrapped.__cause__ = error

@@ -91,7 +91,7 @@ def test_truncations_match_their_definitions_per_row() -> None:
     ]
 
 
-@pytest.mark.parametrize("p", [1e-9, 0.2, 0.9, 0.999999])
+@pytest.mark.parametrize("p", [1e-50, 1e-9, 0.2, 0.9, 0.999999])
 def test_top_p_keeps_the_crossing_token_and_the_mass(p: float) -> None:
     scaled = torch.randn(3, 1000, generator=torch.Generator().manual_seed(1))
     result = truncate(scaled, settings(*[Sampling(top_p=p)] * 3))
@@ -101,6 +101,13 @@ def test_top_p_keeps_the_crossing_token_and_the_mass(p: float) -> None:
         least = min(float(mass[row, i]) for i in ids)
         assert total >= p - 1e-5
         assert total - least < p + 1e-5
+
+
+def test_truncations_come_in_their_order() -> None:
+    p = torch.tensor([0.4, 0.3, 0.15, 0.1, 0.05]).log().expand(2, 5)
+    rows = settings(Sampling(top_k=3, top_p=0.8), Sampling(top_p=0.8, min_p=0.3))
+    # top-p sees what top-k left (0.47, 0.35, 0.18), and all of what min-p will drop.
+    assert kept(truncate(p, rows)) == [{0, 1}, {0, 1, 2}]
 
 
 def test_neutral_settings_leave_logits_untouched() -> None:

@@ -32,6 +32,7 @@ async def test_sampled_distribution_is_exact_per_row_in_a_mixed_batch(
         (2.0, Sampling(temperature=1.3)),
         (0.5, Sampling(top_k=12)),
         (0.5, Sampling(top_p=0.8)),
+        (0.5, Sampling(top_p=0.8, temperature=2.0)),
         (-0.5, Sampling(min_p=0.05)),
     ]
     draws = 1500
@@ -135,6 +136,48 @@ async def test_weights_are_one_at_alpha_zero_and_unbiased_above(
     error = float((weights * hits).std()) / math.sqrt(len(weights))
     truth = float(_exact(pair, 0.0, Sampling())[first])
     assert float(estimate) == pytest.approx(truth, abs=4 * error)
+
+
+TRUNCATED = Sampling(
+    temperature=1.4, top_k=20, top_p=0.9, frequency_penalty=1, logit_bias={7: 3.0}
+)
+
+
+async def test_references_are_under_the_request_s_own_sampling(
+    engine: TransformersEngine,
+) -> None:
+    after, before = [
+        Request(PROMPTS[0], alpha, replace(TRUNCATED, seed=3), max_tokens=15)
+        for alpha in (0.0, -1.0)
+    ]
+    at_after, at_before = await run(engine, [after, before])
+    assert at_after.evidence.log_q is not None
+    assert at_after.evidence.log_p_after == at_after.evidence.log_q
+    assert at_before.evidence.log_q is not None
+    assert at_before.evidence.log_p_before == at_before.evidence.log_q
+    assert at_before.evidence.log_p_after != at_before.evidence.log_q
+
+
+async def test_an_identity_pair_has_one_probability_at_every_alpha(
+    spec: PairSpec,
+) -> None:
+    engine = TransformersEngine(replace(spec, before=spec.after))
+    asked = Request(PROMPTS[0], 5.0, replace(TRUNCATED, seed=3), max_tokens=15)
+    try:
+        evidence = (await engine.generate(asked)).evidence
+    finally:
+        engine.close()
+    # Both halves are one tensor: a bias must not fall on it twice.
+    assert evidence.log_q is not None
+    assert evidence.log_p_before == pytest.approx(evidence.log_q, abs=1e-4)
+    assert evidence.log_p_after == pytest.approx(evidence.log_q, abs=1e-4)
+
+
+async def test_a_greedy_draw_is_certain(engine: TransformersEngine) -> None:
+    evidence = (await engine.generate(request(PROMPTS[0], 1.0, 5))).evidence
+    assert evidence.log_q == 0
+    assert evidence.log_p_after is not None
+    assert evidence.log_p_after < 0
 
 
 async def test_score_equals_step_by_step_probabilities(

@@ -143,8 +143,8 @@ def test_stop_strings_are_looked_for_in_the_text_as_it_is() -> None:
     ids = tokenizer("a .", add_special_tokens=False)["input_ids"]
     assert tokenizer.decode(ids) == "a."
     decoding = Decoding(tokenizer, frozenset({EOS}), 64, "float32", 0)
-    for stop, reason in ((" .", "stop"), ("a.", None)):
-        row = RowState(replace(request(), stop=(stop,)), decoding)
+    for stop, reason in (((" .",), "stop"), (("a.",), None), (("a .", "z"), "stop")):
+        row = RowState(replace(request(), stop=stop), decoding)
         for token in ids:
             row.take(token, [-1.0, -1.0, -1.0, 1.0, 0.0, 0.0, 0.0])
         assert row.stop_reason == reason
