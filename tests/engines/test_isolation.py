@@ -12,6 +12,7 @@ import torch
 
 from inspect_lda.engines.base import Completion, EngineError, Sampling
 from inspect_lda.engines.rows import Decoding, RowState
+from inspect_lda.engines.sampler import Sampler
 from inspect_lda.engines.transformers import TransformersEngine
 from inspect_lda.pair import Pair, PairSpec
 from tests.engines.reference import reference_logits
@@ -130,6 +131,29 @@ async def test_biased_and_plain_requests_of_one_prompt(
     # The bias is on a copy: the stored logits of the prompt serve the next request.
     assert (await engine.generate(biased)).tokens == (40,) * 12
     assert (await engine.generate(plain)).tokens == first.tokens
+
+
+def test_the_sampler_leaves_its_logits_alone() -> None:
+    everything = torch.ones(97, dtype=torch.bool)
+    decoding = Decoding(tiny_tokenizer(), frozenset({EOS}), 64, "float32", 0)
+    row = RowState(request(sampling=Sampling(logit_bias={7: 3.0})), decoding)
+    # An identity pair hands in one tensor twice: a bias must not fall on it twice.
+    logits = torch.randn(1, 97, generator=torch.Generator().manual_seed(0))
+    before = logits.clone()
+    Sampler(everything, everything)(logits, logits, [row])
+    assert torch.equal(logits, before)
+    assert row.log_q == row.log_p_after == row.log_p_before
+
+
+def test_a_long_stop_string_beside_a_short_one() -> None:
+    tokenizer = tiny_tokenizer()
+    decoding = Decoding(tokenizer, frozenset({EOS}), 64, "float32", 0)
+    row = RowState(request(max_tokens=50), decoding)
+    row.request = replace(row.request, stop=("bdfhjlnprtvx", "#"))
+    for token in tokenizer("..bdfhjlnprtvx", add_special_tokens=False)["input_ids"]:
+        assert not row.done
+        row.take(token, [-1.0, -1.0, -1.0, 1.0, 0.0, 0.0, 0.0])
+    assert row.stop_reason == "stop"
 
 
 def test_stop_strings_are_looked_for_in_the_text_as_it_is() -> None:

@@ -194,11 +194,13 @@ def test_cancelled_while_waiting_and_while_running(
 ) -> None:
     scheduler = schedule(rows=1)
     running = scheduler.submit(Steps(10**9))
-    waiting, last = scheduler.submit(Steps(10**9)), scheduler.submit(Steps(2))
+    withdrawn = Steps(10**9)
+    waiting, last = scheduler.submit(withdrawn), scheduler.submit(Steps(2))
     assert waiting.cancel()
     time.sleep(0.02)
     assert running.cancel()
     assert last.result(SECONDS).left == 0
+    assert withdrawn.left == 10**9, "no work is done for it"
     for future in (running, waiting):
         with pytest.raises(CancelledError):
             future.result(0)

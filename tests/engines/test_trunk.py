@@ -18,7 +18,7 @@ from inspect_lda.engines.trunk import TrunkLM, amplified_lm, shared_depth
 from inspect_lda.pair import PairSpec
 from tests.engines.reference import argmax, reference_decode
 from tests.engines.requests import NO_EOS, PROMPTS, no_eos
-from tests.tiny import save_checkpoint, tiny_model, tiny_tokenizer
+from tests.tiny import WINDOW, save_checkpoint, tiny_model, tiny_tokenizer
 
 GEMMA3 = {"layer_types": ["sliding_attention", "full_attention"] * 2}
 SPLIT = ("llama", "qwen2", "qwen3", "olmo2", "gemma2", "gemma3_text", "mistral")
@@ -66,6 +66,27 @@ def test_suffix_adapter_runs_the_trunk_once_and_decodes_the_same(arch: str) -> N
     assert len(calls) == steps
     expected = reference_decode(after, before, PROMPTS[0], 1.5, steps, argmax)
     assert output[0, len(PROMPTS[0]) :].tolist() == expected
+
+
+def test_layer_types_stay_with_their_layers() -> None:
+    types = ["full_attention", *["sliding_attention"] * 2, "full_attention"]
+    before = tiny_model("gemma3_text", seed=1, num_hidden_layers=4, layer_types=types)
+    after = adapted(before, [1, 2, 3])
+    model: Any = amplified_lm(before, after)
+    assert type(model) is TrunkLM
+    assert model.config.layer_types == [*types, *types[1:]]
+    assert model.after_top.config.layer_types == types[1:]
+    model.generation_config.eos_token_id = None
+    steps = 3 * WINDOW  # the probe at load is not as long as a window
+    generator: Any = model
+    output = generator.generate(
+        input_ids=torch.tensor([PROMPTS[1]]),
+        alpha=1.5,
+        max_new_tokens=steps,
+        do_sample=False,
+    )
+    expected = reference_decode(after, before, PROMPTS[1], 1.5, steps, argmax)
+    assert output[0, len(PROMPTS[1]) :].tolist() == expected
 
 
 def test_two_adapters_of_one_base_share_its_trunk() -> None:
