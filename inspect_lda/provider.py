@@ -163,6 +163,7 @@ class LDAModelAPI(ModelAPI):
     async def _ready_renderer(self) -> ChatRenderer:
         # A thread lock in a thread, not an asyncio lock: a memoised model outlives the
         # event loop of one eval.
+        _require_asyncio()
         return await asyncio.to_thread(self._load_renderer)
 
     def _load_renderer(self) -> ChatRenderer:
@@ -188,3 +189,18 @@ class LDAModelAPI(ModelAPI):
                     self.options.engine, self._spec(), max_batch=self.options.max_batch
                 )
             return self._engine
+
+
+def _require_asyncio() -> None:
+    """Refuse Inspect's other backend before it fails somewhere inside.
+
+    Raises:
+        LDAError: If no asyncio event loop runs here.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise LDAError(
+            "the lda provider runs on asyncio alone. Leave INSPECT_ASYNC_BACKEND "
+            "unset, or set it to asyncio"
+        ) from None

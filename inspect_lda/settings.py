@@ -18,6 +18,8 @@ from inspect_lda.seeds import MAX_SEED, choice_seed
 
 DEFAULT_MAX_TOKENS = 2048
 MAX_TOP_LOGPROBS = 20
+TEMPERATURES = (1e-6, 1e6)
+"""Beyond these, and above 0, logits divided by the temperature leave float32."""
 
 HONOURED = frozenset(
     [
@@ -104,7 +106,7 @@ def read_config(config: GenerateConfig, options: ModelOptions) -> Settings:
     request = read_request(config.extra_body)
     score = request.scoring()
     sampling = Sampling(
-        temperature=_within("temperature", config.temperature, 1.0, 0, math.inf),
+        temperature=_temperature(config),
         top_k=int(_within("top_k", config.top_k, 0, 0, math.inf)),
         top_p=_within("top_p", config.top_p, 1.0, 0, 1, open_low=True),
         min_p=request.min_p,
@@ -168,6 +170,19 @@ def _within(
     above = f"{'above' if open_low else 'from'} {low:g}"
     limit = "" if math.isinf(high) else f" to {high:.20g}"
     raise LDAError(f"{name}={value!r} is out of range. Allowed: {above}{limit}")
+
+
+def _temperature(config: GenerateConfig) -> float:
+    value = config.temperature
+    if not value:
+        return 1.0 if value is None else 0.0
+    low, high = TEMPERATURES
+    if not low <= value <= high:
+        raise LDAError(
+            f"temperature={value!r} is out of range. Allowed: 0 (the most likely "
+            f"token), or from {low:g} to {high:g}"
+        )
+    return value
 
 
 def _logit_bias(config: GenerateConfig) -> dict[int, float]:

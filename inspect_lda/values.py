@@ -39,7 +39,7 @@ def amplification(value: object) -> float:
         raise ValueError(
             f"beyond {MAX_ALPHA:g}, where float32 logits lose their fraction"
         )
-    return result
+    return result + 0.0  # -0.0 is 0, and has its name
 
 
 def text(value: object) -> str:

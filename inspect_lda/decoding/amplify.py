@@ -42,8 +42,12 @@ def amplify(
         # lerp returns its ends bit for bit at weights 1 and 0, and -inf where it needs
         # care leaves NaN or +inf in its row.
         amplified = torch.lerp(b, a, 1 + rows)
-        if bool(torch.isfinite(amplified.amax(-1)).all()):
+        usable = torch.isfinite(amplified.amax(-1, keepdim=True))
+        if bool(usable.all()):
             return amplified
+        # Row by row: the two paths round differently, and a row may not depend on
+        # what its neighbours hold.
+        return torch.where(usable, amplified, _with_infinities(a, b, rows, shared))
     return _with_infinities(a, b, rows, shared)
 
 
@@ -70,13 +74,11 @@ def _with_infinities(
     a: Tensor, b: Tensor, rows: Tensor, shared: Tensor | None
 ) -> Tensor:
     strangers = b.isneginf() & ~a.isneginf()
-    if bool(strangers.any()):
-        # Raw logits carry an arbitrary offset a row, which alpha would multiply for
-        # the amplified ids and not for the strangers: only log-probabilities compare.
-        log_a = a - a.logsumexp(-1, keepdim=True)
-        log_b = b - b.logsumexp(-1, keepdim=True)
-    else:
-        log_a, log_b = a, b
+    # Raw logits carry an arbitrary offset a row, which alpha would multiply for the
+    # amplified ids and not for the strangers: only log-probabilities compare.
+    met = strangers.any(-1, keepdim=True)
+    log_a = torch.where(met, a - a.logsumexp(-1, keepdim=True), a)
+    log_b = torch.where(met, b - b.logsumexp(-1, keepdim=True), b)
     untouched = strangers | a.isneginf()
     amplified = log_a + rows * torch.where(untouched, 0.0, log_a - log_b)
     lost = strangers if shared is None else strangers & shared

@@ -38,7 +38,8 @@ def inverse_cdf(log_probs: Tensor, uniforms: Tensor) -> Tensor:
         uniforms: `[batch]` float64 in [0, 1).
 
     Returns:
-        `[batch]` ids: the first whose cumulative mass exceeds the uniform.
+        `[batch]` ids: the first whose cumulative mass exceeds the uniform. A row of
+        NaN gives some id of the vocabulary; its caller reports it.
     """
     mass = _blocks(log_probs.exp())
     # float64: a float32 running sum over 100,000 ids is off by more than the mass of
@@ -50,7 +51,7 @@ def inverse_cdf(log_probs: Tensor, uniforms: Tensor) -> Tensor:
     # u * total can round up to total, beyond the last id with mass.
     wanted = torch.minimum(wanted, torch.nextafter(total, torch.zeros_like(total)))
     block = torch.searchsorted(cumulative, wanted, right=True)
-    # A row of NaN finds no block; its caller reports it.
+    # A row of NaN finds no block, and then no id: both stay in range.
     block = block.clamp(max=cumulative.shape[-1] - 1)
     start = cumulative.gather(-1, block) - block_mass.gather(-1, block)
     chosen = mass.gather(1, block.unsqueeze(-1).expand(-1, 1, BLOCK)).squeeze(1)
@@ -58,7 +59,8 @@ def inverse_cdf(log_probs: Tensor, uniforms: Tensor) -> Tensor:
     offset = torch.searchsorted(inside, wanted, right=True)
     # The two sums round differently: stay on the last id of the block that has mass.
     last = BLOCK - 1 - (chosen > 0).flip(-1).int().argmax(-1, keepdim=True)
-    return (block * BLOCK + torch.minimum(offset, last)).squeeze(-1)
+    drawn = (block * BLOCK + torch.minimum(offset, last)).squeeze(-1)
+    return drawn.clamp(max=log_probs.shape[-1] - 1)
 
 
 def _blocks(mass: Tensor) -> Tensor:

@@ -14,6 +14,9 @@ from torch import Tensor
 
 from inspect_lda.engines.base import Sampling
 
+ALL_IDS = 2**31
+"""No vocabulary is as large: a top-k from here on keeps all."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -55,7 +58,9 @@ class Settings:
             alpha=stack(list(alphas)),
             temperature=torch.where(temperature == 0, 1.0, temperature),
             greedy=temperature == 0,
-            top_k=torch.tensor([row.top_k for row in rows], device=device),
+            top_k=torch.tensor(
+                [min(row.top_k, ALL_IDS) for row in rows], device=device
+            ),
             top_p=stack([row.top_p for row in rows]),
             min_p=stack([row.min_p for row in rows]),
             edits=tuple(

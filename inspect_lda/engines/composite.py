@@ -15,11 +15,12 @@ import torch
 from peft import PeftModel
 from torch import Tensor, nn
 from transformers import PreTrainedModel
-from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
+from transformers.cache_utils import Cache, DynamicCache
 from transformers.generation.utils import GenerationMixin
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from inspect_lda.decoding.amplify import amplify
+from inspect_lda.engines.growing import GrowingLayer
 from inspect_lda.engines.halves import (
     causal_lm,
     embedding_rows,
@@ -111,7 +112,7 @@ class AmplifiedLM(PreTrainedModel, GenerationMixin):
         if not self.rolls:
             return DynamicCache(config=self.config)
         return Cache(
-            layers=[DynamicLayer() for _ in range(self.config.num_hidden_layers)]
+            layers=[GrowingLayer() for _ in range(self.config.num_hidden_layers)]
         )
 
     def forward(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Generic, Protocol, TypeVar
 
+from inspect_lda.engines.outcome import ordinary
 from inspect_lda.engines.prefill import Prefiller
 
 QuestionT = TypeVar("QuestionT")
@@ -55,13 +56,13 @@ class Questions(Generic[QuestionT, AnswerT]):
             try:
                 decoder.check(request)
                 asked.append((request, future))
-            except Exception as error:
-                future.set_exception(error)
+            except BaseException as error:
+                future.set_exception(ordinary(error))
         try:
             answers = decoder.score([request for request, _ in asked], prefiller)
-        except Exception as error:
+        except BaseException as error:
             for _, future in asked:
-                future.set_exception(error)
+                future.set_exception(ordinary(error))
             return
         for (_, future), answer in zip(asked, answers, strict=True):
             future.set_result(answer)

@@ -7,7 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from inspect_lda.decoding.sample import UniformStream
-from inspect_lda.engines.base import Completion, Request, StopReason, TokenLogprobs
+from inspect_lda.engines.base import (
+    Completion,
+    EngineError,
+    Request,
+    StopReason,
+    TokenLogprobs,
+)
 from inspect_lda.evidence import (
     DIVERGENCE,
     DecisiveToken,
@@ -56,11 +62,14 @@ class RowState:
     logprobs: list[TokenLogprobs] = field(default_factory=list)
     counts: Counter[int] = field(default_factory=Counter)
     cancelled: bool = False
+    error: EngineError | None = None
 
     def __post_init__(self) -> None:
         self.uniforms = UniformStream(self.request.sampling.seed)
         if len(self.prompt) >= self.decoding.context_length:
             self.stop_reason = "model_length"
+        elif self.request.max_tokens < 1:
+            self.stop_reason = "max_tokens"
 
     @property
     def prompt(self) -> tuple[int, ...]:
@@ -70,10 +79,10 @@ class RowState:
     @property
     def done(self) -> bool:
         """Whether the row needs no further token."""
-        return self.stop_reason is not None or self.cancelled
+        return self.stop_reason is not None or self.cancelled or self.error is not None
 
     def take(self, token: int, values: Sequence[float]) -> None:
-        """Record a drawn token.
+        """Record a drawn token, or that the row has none: an error of this row alone.
 
         Args:
             token: Its id.
@@ -81,6 +90,16 @@ class RowState:
                 and before_inf of the step, as `decoding.measure` gives them.
         """
         log_q, after, before, entropy, kl, implausible, before_inf = values
+        if math.isnan(log_q):
+            self.error = EngineError(
+                f"a distribution at alpha={self.request.alpha} has no usable token: a "
+                "checkpoint produced NaN or inf. Try -M dtype=float32 or a smaller "
+                "alpha."
+            )
+            return
+        if self.request.sampling.temperature == 0:
+            # A greedy draw is certain, whatever the probability of its token.
+            log_q = 0.0
         self.tokens.append(token)
         self.counts[token] += 1
         self.log_q.append(log_q)
@@ -119,7 +138,12 @@ class RowState:
         # A token holds at least one byte of text, so this tail holds any stop string
         # that ends in the newest token.
         longest = max(len(stop.encode()) for stop in self.request.stop)
-        tail = self.decoding.tokenizer.decode(self.tokens[-(longest + 4) :])
+        # Decoded as the provider does, or the two disagree about where a text ends.
+        tail = self.decoding.tokenizer.decode(
+            self.tokens[-(longest + 4) :],
+            skip_special_tokens=False,
+            clean_up_tokenization_spaces=False,
+        )
         return any(stop in tail for stop in self.request.stop)
 
     def _evidence(self) -> Evidence:

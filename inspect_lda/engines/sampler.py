@@ -1,6 +1,5 @@
 """From the logits of both checkpoints to drawn tokens and their evidence."""
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -10,7 +9,7 @@ from inspect_lda.decoding.amplify import amplify, known_logits
 from inspect_lda.decoding.measure import measure
 from inspect_lda.decoding.sample import draw
 from inspect_lda.decoding.truncate import Settings, edit, truncate
-from inspect_lda.engines.base import EngineError, TokenLogprobs
+from inspect_lda.engines.base import TokenLogprobs
 from inspect_lda.engines.rows import RowState
 
 
@@ -31,6 +30,11 @@ class Sampler:
         self._rows: Sequence[RowState] | None = None
         self._cached: Settings | None = None
 
+    @property
+    def width(self) -> int:
+        """Ids below this can be sampled, apart from those that are masked."""
+        return self._width
+
     def __call__(
         self, after: Tensor, before: Tensor, rows: list[RowState]
     ) -> list[int]:
@@ -39,13 +43,11 @@ class Sampler:
         Args:
             after: `[batch, V]` logits of `after` alone.
             before: `[batch, V_before]` logits of `before` alone.
-            rows: One row a batch entry; finished rows are drawn but not recorded.
+            rows: One row a batch entry; finished rows are drawn but not recorded. A
+                row with NaN, +inf or no possible token ends with its `error`.
 
         Returns:
             The drawn ids.
-
-        Raises:
-            EngineError: If a row holds NaN, +inf or no possible token.
         """
         settings = self._settings(rows, after.device)
         after = known_logits(after, self._allowed, self._width)
@@ -67,7 +69,7 @@ class Sampler:
         self._record_logprobs(token, log_q, *reference, rows)
         for row, (drawn, *evidence) in zip(rows, values, strict=True):
             if not row.done:
-                row.take(int(drawn), _checked(evidence, row))
+                row.take(int(drawn), evidence)
         return [int(value[0]) for value in values]
 
     def _settings(self, rows: list[RowState], device: torch.device) -> Settings:
@@ -126,14 +128,3 @@ def _mask_if_needed(mask: Tensor) -> Tensor | None:
 def _uniforms(rows: list[RowState], device: torch.device) -> Tensor:
     values = [row.uniforms.next() for row in rows]
     return torch.tensor(values, dtype=torch.float64, device=device)
-
-
-def _checked(values: list[float], row: RowState) -> list[float]:
-    log_q = values[0]
-    if math.isnan(log_q):
-        raise EngineError(
-            f"a distribution at alpha={row.request.alpha} has no usable token: a "
-            "checkpoint produced NaN or inf. Try -M dtype=float32 or a smaller alpha."
-        )
-    # A greedy draw is certain, whatever the probability of its token.
-    return [0.0, *values[1:]] if row.request.sampling.temperature == 0 else values

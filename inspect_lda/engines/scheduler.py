@@ -5,9 +5,9 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+from inspect_lda.engines.outcome import CancellableRow, Entry, ordinary
 from inspect_lda.engines.questions import (
     Answering,
     AnswerT,
@@ -16,16 +16,12 @@ from inspect_lda.engines.questions import (
     Questions,
     QuestionT,
 )
-from inspect_lda.engines.rolling import Decoder, RollingBatch, Row
+from inspect_lda.engines.rolling import Decoder, RollingBatch
 
 GATHER_SECONDS = 0.005
 """How long an idle batch waits for companions of the first request."""
 
-
-class CancellableRow(Row, Protocol):
-    """A row whose request can be withdrawn."""
-
-    cancelled: bool
+CLOSED = "the engine is closed"
 
 
 RequestT = TypeVar("RequestT", contravariant=True)
@@ -46,13 +42,6 @@ class RowDecoder(
 
 
 DecoderT = TypeVar("DecoderT", bound=RowDecoder[Any, Any, Any, Any])
-
-
-@dataclass
-class _Entry(Generic[RequestT, RowT]):
-    request: RequestT
-    future: "Future[RowT]"
-    row: RowT | None = None
 
 
 class Scheduler(Generic[RequestT, RowT, QuestionT, AnswerT, DecoderT]):
@@ -76,8 +65,8 @@ class Scheduler(Generic[RequestT, RowT, QuestionT, AnswerT, DecoderT]):
         self._closed = False
         self._decoder: DecoderT | None = None
         self._batch: RollingBatch[RowT] | None = None
-        self._waiting: list[_Entry[RequestT, RowT]] = []
-        self._running: list[_Entry[RequestT, RowT]] = []
+        self._waiting: list[Entry[RequestT, RowT]] = []
+        self._running: list[Entry[RequestT, RowT]] = []
         self._questions: Questions[QuestionT, AnswerT] = Questions()
 
     def submit(self, request: RequestT) -> "Future[RowT]":
@@ -85,7 +74,7 @@ class Scheduler(Generic[RequestT, RowT, QuestionT, AnswerT, DecoderT]):
 
         Cancelling the future frees the row's place at the next step.
         """
-        entry: _Entry[RequestT, RowT] = _Entry(request, Future())
+        entry: Entry[RequestT, RowT] = Entry(request, Future())
         self._put(lambda: self._waiting.append(entry))
         return entry.future
 
@@ -103,9 +92,11 @@ class Scheduler(Generic[RequestT, RowT, QuestionT, AnswerT, DecoderT]):
             if not future.set_running_or_notify_cancel():
                 return
             try:
+                if self._closed:
+                    raise RuntimeError(CLOSED)
                 future.set_result(function(self._ready()[0]))
-            except Exception as error:
-                future.set_exception(error)
+            except BaseException as error:
+                future.set_exception(ordinary(error))
 
         self._put(run)
         return future
@@ -121,7 +112,7 @@ class Scheduler(Generic[RequestT, RowT, QuestionT, AnswerT, DecoderT]):
     def _put(self, action: Callable[[], None]) -> None:
         with self._lock:
             if self._closed:
-                raise RuntimeError("the engine is closed")
+                raise RuntimeError(CLOSED)
             self._inbox.put(action)
             if self._thread is None:
                 self._thread = threading.Thread(
@@ -134,11 +125,19 @@ class Scheduler(Generic[RequestT, RowT, QuestionT, AnswerT, DecoderT]):
             self._receive()
             try:
                 self._turn()
-            except Exception as error:
+            except BaseException as error:
                 # Whatever a step raises ends the requests that were in it, with the
-                # reason, and leaves the thread ready for the next ones.
-                self._fail(error)
-        self._fail(RuntimeError("the engine was closed"))
+                # reason, and leaves the thread ready for the next ones. Without any
+                # in it (weights that do not load), all that wait are concerned.
+                failure = ordinary(error)
+                self._fail(self._running or self._waiting, failure)
+                if self._decoder is None:
+                    self._questions.fail(failure)
+        # Nobody receives any more: what was queued before close() must not hang.
+        while not self._inbox.empty():
+            self._inbox.get()()
+        self._fail(self._running + self._waiting, RuntimeError(CLOSED))
+        self._questions.fail(RuntimeError(CLOSED))
         self._decoder = self._batch = None
 
     def _receive(self) -> None:
@@ -183,7 +182,7 @@ class Scheduler(Generic[RequestT, RowT, QuestionT, AnswerT, DecoderT]):
         # A row can be done before its first token: a prompt that fills the context.
         started = batch.admissible([row for row in rows if not row.done])
         entering: list[RowT] = []
-        rest: list[_Entry[RequestT, RowT]] = []
+        rest: list[Entry[RequestT, RowT]] = []
         for entry, row in zip(self._waiting, rows, strict=True):
             if not row.done and len(entering) == started:
                 rest.append(entry)
@@ -198,32 +197,31 @@ class Scheduler(Generic[RequestT, RowT, QuestionT, AnswerT, DecoderT]):
             batch.drop_finished()
 
     def _make_rows(self, decoder: DecoderT) -> None:
-        made: list[_Entry[RequestT, RowT]] = []
+        made: list[Entry[RequestT, RowT]] = []
         for entry in self._waiting:
             try:
                 entry.row = entry.row or decoder.row(entry.request)
                 made.append(entry)
-            except Exception as error:
+            except BaseException as error:
                 # A request that can not become a row is its own failure alone.
-                if entry.future.set_running_or_notify_cancel():
-                    entry.future.set_exception(error)
+                entry.settle(ordinary(error))
         self._waiting = made
 
     def _deliver(self) -> None:
-        still: list[_Entry[RequestT, RowT]] = []
+        still: list[Entry[RequestT, RowT]] = []
         for entry in self._running:
             assert entry.row is not None
             if not entry.row.done:
                 still.append(entry)
-            elif entry.future.set_running_or_notify_cancel():
-                entry.future.set_result(entry.row)
+            else:
+                entry.settle(entry.row.error)
         self._running = still
 
-    def _fail(self, error: Exception) -> None:
-        for entry in self._waiting + self._running:
-            if entry.future.set_running_or_notify_cancel():
-                entry.future.set_exception(error)
-        self._waiting, self._running = [], []
-        self._questions.fail(error)
+    def _fail(self, entries: list[Entry[RequestT, RowT]], error: Exception) -> None:
+        for entry in entries:
+            entry.settle(error)
+        failed = {id(entry) for entry in entries}
+        self._waiting = [e for e in self._waiting if id(e) not in failed]
+        self._running = []
         if self._batch is not None:
             self._batch.clear()

@@ -68,9 +68,16 @@ class PairDecoder:
         """Turn a request into a row.
 
         Raises:
-            EngineError: If the prompt is empty or holds ids beyond the embeddings.
+            EngineError: If the prompt is empty or holds ids beyond the embeddings, or
+                a logit bias names an id that is no token.
         """
         self._check(request.prompt)
+        beyond = max(request.sampling.logit_bias, default=0)
+        if beyond >= self._sampler.width:
+            raise EngineError(
+                f"logit_bias names token id {beyond}; the tokenizer of `after` has ids "
+                f"below {self._sampler.width}"
+            )
         return RowState(request, self._decoding)
 
     @torch.inference_mode()

@@ -121,3 +121,31 @@ def test_a_dead_token_of_before_alone_without_masks(alpha: float) -> None:
     result = amplify(after, before, alpha)
     assert (result[0, 2] == -INF) == (alpha < 0)
     assert result[1].isfinite().all()
+
+
+@pytest.mark.parametrize("alpha", [-2.0, -0.3, 0.7, 3.0])
+@pytest.mark.parametrize("value", [-INF, INF, math.nan])
+def test_a_neighbour_s_infinities_change_no_bit_of_a_row(
+    alpha: float, value: float
+) -> None:
+    after, before = logits(0, 2, 50), logits(1, 2, 50)
+    before[1, 3] = value
+    alone = amplify(after[:1], before[:1], torch.tensor([alpha]))
+    assert torch.equal(amplify(after, before, torch.tensor([alpha] * 2))[:1], alone)
+    # With masks too, where the row's own strangers decide about the log space.
+    shared = torch.ones(50, dtype=torch.bool)
+    after[0, 49] = -INF
+    shared[49] = False
+    after[1, 3], before[1, 3] = 1.0, -INF
+    alone = amplify(after[:1], before[:1], alpha, shared=shared)
+    assert torch.equal(amplify(after, before, alpha, shared=shared)[:1], alone)
+
+
+@pytest.mark.parametrize("near", [1e-9, -1e-9])
+def test_next_to_a_branch_is_as_good_as_the_branch(near: float) -> None:
+    after, before = logits(0, 1, 50), logits(1, 1, 50)
+    assert torch.allclose(amplify(after, before, near), after, atol=1e-6)
+    assert torch.allclose(amplify(after, before, near - 1), before, atol=1e-6)
+    before[0, 3] = -INF
+    # Closer to 0 than float32 tells 1 + alpha from 1: the sign still decides.
+    assert (amplify(after, before, near)[0, 3] == -INF) == (near < 0)

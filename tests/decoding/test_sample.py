@@ -91,7 +91,7 @@ def test_truncations_match_their_definitions_per_row() -> None:
     ]
 
 
-@pytest.mark.parametrize("p", [1e-9, 0.2, 0.9, 0.999999])
+@pytest.mark.parametrize("p", [1e-50, 1e-9, 0.2, 0.9, 0.999999])
 def test_top_p_keeps_the_crossing_token_and_the_mass(p: float) -> None:
     scaled = torch.randn(3, 1000, generator=torch.Generator().manual_seed(1))
     result = truncate(scaled, settings(*[Sampling(top_p=p)] * 3))
@@ -101,6 +101,13 @@ def test_top_p_keeps_the_crossing_token_and_the_mass(p: float) -> None:
         least = min(float(mass[row, i]) for i in ids)
         assert total >= p - 1e-5
         assert total - least < p + 1e-5
+
+
+def test_truncations_come_in_their_order() -> None:
+    p = torch.tensor([0.4, 0.3, 0.15, 0.1, 0.05]).log().expand(2, 5)
+    rows = settings(Sampling(top_k=3, top_p=0.8), Sampling(top_p=0.8, min_p=0.3))
+    # top-p sees what top-k left (0.47, 0.35, 0.18), and all of what min-p will drop.
+    assert kept(truncate(p, rows)) == [{0, 1}, {0, 1, 2}]
 
 
 def test_neutral_settings_leave_logits_untouched() -> None:
@@ -117,3 +124,25 @@ def test_penalties_and_bias_apply_once() -> None:
     )
     edit(row, sampling, {1: 3, 2: 1})
     assert row.tolist() == [0.0, -0.5, -1.5, 0.0, -100.0]
+
+
+@pytest.mark.parametrize("size", [97, 256, 1000])
+def test_a_row_of_nan_gives_an_id_of_the_vocabulary(size: int) -> None:
+    log_probs = torch.zeros(2, size).log_softmax(-1)
+    log_probs[0] = math.nan
+    drawn = inverse_cdf(log_probs, torch.tensor([0.3, 0.999], dtype=torch.float64))
+    assert 0 <= int(drawn[0]) < size
+    assert int(drawn[1]) == int(0.999 * size)
+
+
+def test_draws_follow_a_distribution_of_many_blocks() -> None:
+    # Mass in the first, a middle and the last, partly filled block; none between.
+    log_probs = torch.full((1, 700), -math.inf)
+    where = torch.tensor([0, 255, 256, 511, 699])
+    log_probs[0, where] = torch.tensor([0.1, 0.2, 0.3, 0.15, 0.25]).log()
+    uniforms = (torch.arange(10_000, dtype=torch.float64) + 0.5) / 10_000
+    drawn = inverse_cdf(log_probs.expand(10_000, 700), uniforms)
+    assert bool((drawn.diff() >= 0).all())
+    counts = torch.bincount(drawn, minlength=700)
+    assert counts[where].tolist() == pytest.approx([1000, 2000, 3000, 1500, 2500], 1e-3)
+    assert int(counts.sum() - counts[where].sum()) == 0

@@ -39,6 +39,7 @@ async def test_sampled_distribution_is_exact_per_row_in_a_mixed_batch(
         (2.0, Sampling(temperature=1.3)),
         (0.5, Sampling(top_k=12)),
         (0.5, Sampling(top_p=0.8)),
+        (0.5, Sampling(top_p=0.8, temperature=2.0)),
         (-0.5, Sampling(min_p=0.05)),
     ]
     draws = 1500
@@ -144,6 +145,48 @@ async def test_weights_are_one_at_alpha_zero_and_unbiased_above(
     assert float(estimate) == pytest.approx(truth, abs=4 * error)
 
 
+TRUNCATED = Sampling(
+    temperature=1.4, top_k=20, top_p=0.9, frequency_penalty=1, logit_bias={7: 3.0}
+)
+
+
+async def test_references_are_under_the_request_s_own_sampling(
+    engine: TransformersEngine,
+) -> None:
+    after, before = [
+        Request(PROMPTS[0], alpha, replace(TRUNCATED, seed=3), max_tokens=15)
+        for alpha in (0.0, -1.0)
+    ]
+    at_after, at_before = await run(engine, [after, before])
+    assert at_after.evidence.log_q is not None
+    assert at_after.evidence.log_p_after == at_after.evidence.log_q
+    assert at_before.evidence.log_q is not None
+    assert at_before.evidence.log_p_before == at_before.evidence.log_q
+    assert at_before.evidence.log_p_after != at_before.evidence.log_q
+
+
+async def test_an_identity_pair_has_one_probability_at_every_alpha(
+    spec: PairSpec,
+) -> None:
+    engine = TransformersEngine(replace(spec, before=spec.after))
+    asked = Request(PROMPTS[0], 5.0, replace(TRUNCATED, seed=3), max_tokens=15)
+    try:
+        evidence = (await engine.generate(asked)).evidence
+    finally:
+        engine.close()
+    # Both halves are one tensor: a bias must not fall on it twice.
+    assert evidence.log_q is not None
+    assert evidence.log_p_before == pytest.approx(evidence.log_q, abs=1e-4)
+    assert evidence.log_p_after == pytest.approx(evidence.log_q, abs=1e-4)
+
+
+async def test_a_greedy_draw_is_certain(engine: TransformersEngine) -> None:
+    evidence = (await engine.generate(request(PROMPTS[0], 1.0, 5))).evidence
+    assert evidence.log_q == 0
+    assert evidence.log_p_after is not None
+    assert evidence.log_p_after < 0
+
+
 async def test_score_equals_step_by_step_probabilities(
     engine: TransformersEngine, pair: Pair
 ) -> None:
@@ -203,3 +246,12 @@ async def test_a_bad_score_request_fails_alone(engine: TransformersEngine) -> No
     assert "9999" in str(results[0])
     assert isinstance(results[1], Scored)
     assert isinstance(results[2], EngineError)
+
+
+async def test_scores_fail_with_the_weights(spec: PairSpec) -> None:
+    broken = TransformersEngine(replace(spec, after=spec.after + "-missing"))
+    try:
+        with pytest.raises(ValueError, match="missing"):
+            await broken.score(ScoreRequest(PROMPTS[0], (20,), (0.0,)))
+    finally:
+        broken.close()

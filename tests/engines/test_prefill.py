@@ -11,6 +11,7 @@ from transformers.cache_utils import Cache
 from inspect_lda.engines.base import Request, Sampling
 from inspect_lda.engines.prefill import Prefiller
 from inspect_lda.engines.prefix import PrefixStore
+from inspect_lda.engines.rolling import RollingBatch
 from inspect_lda.engines.transformers import PairDecoder, TransformersEngine
 from inspect_lda.pair import Pair, PairSpec, load_pair
 from tests.engines.reference import reference_decode
@@ -86,6 +87,47 @@ def test_a_store_without_budget_keeps_nothing(pair: Pair) -> None:
     none.shared([TURNS[0]])
     none.shared([TURNS[0]])
     assert model.fed == 2 * len(TURNS[0])
+
+
+def test_a_prompt_that_is_used_again_stays(pair: Pair) -> None:
+    model = Counting(pair)
+    one = Prefiller(model, 64, prefix_bytes=1 << 20)
+    one.shared([TURNS[3]])
+    stored = one._store.get(TURNS[3])
+    assert stored is not None
+    small = Prefiller(model, 64, prefix_bytes=int(stored.nbytes * 2.5))
+    for prompt in ((60, 61), (62, 63), (60, 61), (64, 65)):
+        small.shared([prompt])
+    fed = model.fed
+    small.shared([(60, 61)])
+    assert model.fed == fed
+
+
+def test_a_prefill_is_no_larger_than_allowed(pair: Pair) -> None:
+    prefiller = Prefiller(PairDecoder(pair), max_tokens=10, prefix_bytes=1 << 20)
+    assert prefiller.fits([(1,) * 4, (2,) * 4, (3,) * 4]) == 2
+    assert prefiller.fits([(1,) * 4] * 9) == 9, "one prompt, fed once"
+    assert prefiller.fits([(1,) * 99, (2,)]) == 1, "one always fits"
+    assert prefiller.fits([]) == 0
+    prefiller.shared([(1,) * 99])
+    assert prefiller.fits([(1,) * 99, (2,) * 4, (3,) * 4]) == 3, "the first is known"
+
+
+def test_padding_that_no_row_needs_is_dropped(pair: Pair) -> None:
+    decoder = PairDecoder(pair)
+    batch = RollingBatch(decoder, max_rows=2)
+    sampling = Sampling(temperature=0, logit_bias={EOS: -100.0})
+    rows = [
+        decoder.row(Request(prompt, 1.0, sampling, max_tokens=steps))
+        for prompt, steps in ((TURNS[2], 2), (TURNS[3], 9))
+    ]
+    batch.admit(rows)
+    batch.step()
+    assert batch._mask.shape == (2, len(TURNS[2]) + 1)
+    batch.drop_finished()
+    assert batch._mask.shape == (1, len(TURNS[3]) + 1)
+    assert batch._cache is not None
+    assert batch._cache.get_seq_length() == len(TURNS[3]) + 1
 
 
 def test_longest_prefix_of_an_empty_store() -> None:

@@ -12,12 +12,13 @@ from transformers import PreTrainedModel
 
 from inspect_lda.engines.base import Request, Sampling
 from inspect_lda.engines.composite import AmplifiedLM
+from inspect_lda.engines.halves import causal_lm
 from inspect_lda.engines.transformers import TransformersEngine
 from inspect_lda.engines.trunk import TrunkLM, amplified_lm, shared_depth
 from inspect_lda.pair import PairSpec
 from tests.engines.reference import argmax, reference_decode
 from tests.engines.requests import NO_EOS, PROMPTS, no_eos
-from tests.tiny import save_checkpoint, tiny_model, tiny_tokenizer
+from tests.tiny import WINDOW, save_checkpoint, tiny_model, tiny_tokenizer
 
 GEMMA3 = {"layer_types": ["sliding_attention", "full_attention"] * 2}
 SPLIT = ("llama", "qwen2", "qwen3", "olmo2", "gemma2", "gemma3_text", "mistral")
@@ -67,6 +68,27 @@ def test_suffix_adapter_runs_the_trunk_once_and_decodes_the_same(arch: str) -> N
     assert output[0, len(PROMPTS[0]) :].tolist() == expected
 
 
+def test_layer_types_stay_with_their_layers() -> None:
+    types = ["full_attention", *["sliding_attention"] * 2, "full_attention"]
+    before = tiny_model("gemma3_text", seed=1, num_hidden_layers=4, layer_types=types)
+    after = adapted(before, [1, 2, 3])
+    model: Any = amplified_lm(before, after)
+    assert type(model) is TrunkLM
+    assert model.config.layer_types == [*types, *types[1:]]
+    assert model.after_top.config.layer_types == types[1:]
+    model.generation_config.eos_token_id = None
+    steps = 3 * WINDOW  # the probe at load is not as long as a window
+    generator: Any = model
+    output = generator.generate(
+        input_ids=torch.tensor([PROMPTS[1]]),
+        alpha=1.5,
+        max_new_tokens=steps,
+        do_sample=False,
+    )
+    expected = reference_decode(after, before, PROMPTS[1], 1.5, steps, argmax)
+    assert output[0, len(PROMPTS[1]) :].tolist() == expected
+
+
 def test_two_adapters_of_one_base_share_its_trunk() -> None:
     base = four_layers("llama")
     model = amplified_lm(adapted(base, [3], seed=1), adapted(base, [2, 3], seed=2))
@@ -92,6 +114,40 @@ def test_a_class_that_can_not_be_split_runs_whole() -> None:
     after = get_peft_model(tree, config).eval()
     model = amplified_lm(base, after)
     assert type(model) is AmplifiedLM
+
+
+def test_equal_tensors_that_compute_otherwise_run_whole() -> None:
+    before = adapted(four_layers("llama"), [0])
+    tensors = [*before.parameters(), *before.buffers()]
+    after = copy.deepcopy(before, {id(one): one for one in tensors})
+    for module in after.modules():
+        scaling: Any = getattr(module, "scaling", None)
+        if isinstance(scaling, dict):
+            scaling["default"] *= 3  # as `adapter_scale` does
+    assert shared_depth(causal_lm(after), causal_lm(before)) == 3
+    assert type(amplified_lm(before, after)) is AmplifiedLM
+
+
+@pytest.mark.parametrize("part", ["model.embed_tokens", "model.norm", "lm_head"])
+def test_what_training_changed_outside_the_layers(part: str) -> None:
+    before = four_layers("llama")
+    tensors = [*before.parameters(), *before.buffers()]
+    after = copy.deepcopy(before, {id(one): one for one in tensors})
+    weight = after.get_submodule(part).weight
+    assert isinstance(weight, torch.Tensor)
+    noise = torch.randn(weight.shape, generator=torch.Generator().manual_seed(3))
+    after.get_submodule(part).weight = torch.nn.Parameter(weight + noise)
+    model: Any = amplified_lm(before, after)
+    assert isinstance(model, TrunkLM) == (part != "model.embed_tokens")
+    model.generation_config.eos_token_id = None
+    output = model.generate(
+        input_ids=torch.tensor([PROMPTS[0]]),
+        alpha=1.5,
+        max_new_tokens=9,
+        do_sample=False,
+    )
+    expected = reference_decode(after, before, PROMPTS[0], 1.5, 9, argmax)
+    assert output[0, len(PROMPTS[0]) :].tolist() == expected
 
 
 async def test_the_engine_rolls_over_a_trunk(tmp_path: Path) -> None:

@@ -169,6 +169,14 @@ async def test_a_cancelled_call_leaves_the_engine_usable(make: MakeModel) -> Non
     assert output.usage
 
 
+def test_another_async_backend_is_refused() -> None:
+    api = LDAModelAPI("org/m", before="org/b")
+    # Outside of asyncio, as under INSPECT_ASYNC_BACKEND=trio.
+    for call in (api.generate([], [], "auto", GenerateConfig()), api.tokenize("x")):
+        with pytest.raises(LDAError, match="INSPECT_ASYNC_BACKEND"):
+            call.send(None)
+
+
 def test_a_model_outlives_an_event_loop(make: MakeModel) -> None:
     model = make()
     texts = {asyncio.run(ask(model, temperature=0)).completion for _ in range(2)}

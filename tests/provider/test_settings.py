@@ -109,6 +109,8 @@ def test_every_other_field_is_refused() -> None:
         ({"temperature": -0.1}, "temperature=-0.1"),
         ({"temperature": float("nan")}, "temperature=nan"),
         ({"temperature": float("inf")}, "temperature=inf"),
+        ({"temperature": 1e-40}, "temperature=1e-40"),
+        ({"temperature": 1e39}, r"temperature=1e\+39"),
         ({"top_p": 0}, "top_p=0"),
         ({"top_p": 1.1}, "top_p=1.1"),
         ({"top_k": -1}, "top_k=-1"),
