@@ -18,10 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field
 EvidenceLevel = Literal["summary", "tokens"]
 
 IMPLAUSIBLE = 1e-3
-"""A token is implausible if p_after(token) < IMPLAUSIBLE * max p_after."""
+"""A token is implausible if p_plain(token) < IMPLAUSIBLE * max p_plain."""
 
 DIVERGENCE = 1.0
-"""A token diverges if log q - log p_after exceeds this many nats."""
+"""A token diverges if log q - log p_plain exceeds this many nats."""
 
 
 class DecisiveToken(BaseModel):
@@ -31,7 +31,7 @@ class DecisiveToken(BaseModel):
         index: Position in the completion, from 0.
         id: Token id.
         text: The token as the tokenizer decodes it alone.
-        log_ratio: log q - log p_after, nats.
+        log_ratio: log q - log p_plain, nats.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -115,6 +115,8 @@ class Evidence(BaseModel):
             settings, i.e. of the rollout at alpha = 0.
         log_p_before: The same under `before`, i.e. at alpha = -1.
         log_q: Sum of log-probabilities actually sampled from.
+        log_p_plain: Sum of log p under `after` at the temperature alone, without
+            truncation, penalties or bias: how it reads to `after`.
         entropy_after: Sum over steps of the entropy of `after` at the temperature.
         kl_mean: Mean over steps of KL(after || before) at the temperature.
         kl_max: Largest of these.
@@ -122,7 +124,7 @@ class Evidence(BaseModel):
         masked_ids: Vocabulary ids that were masked because `after`'s tokenizer does
             not know them, or that one checkpoint lacks.
         before_inf: Steps x ids where only `before` had probability zero.
-        first_divergence: First position with log q - log p_after > 1, if any.
+        first_divergence: First position with log q - log p_plain > 1, if any.
         decisive: The tokens that amplification made most likely, largest first.
         per_token: The per-token arrays, at evidence level "tokens".
     """
@@ -137,6 +139,7 @@ class Evidence(BaseModel):
     log_p_after: float | None
     log_p_before: float | None
     log_q: float | None
+    log_p_plain: float | None
     entropy_after: float
     kl_mean: float
     kl_max: float
@@ -156,12 +159,11 @@ class Evidence(BaseModel):
 
     @property
     def surprise(self) -> float:
-        """Mean -log p_after a token, nats; inf if a token was impossible."""
+        """Mean -log p_plain a token, nats; inf if a token was impossible."""
         if self.n_tokens == 0:
             return 0.0
-        return (
-            math.inf if self.log_p_after is None else -self.log_p_after / self.n_tokens
-        )
+        plain = self.log_p_plain
+        return math.inf if plain is None else -plain / self.n_tokens
 
 
 class TargetScore(BaseModel):

@@ -33,6 +33,7 @@ _SCALARS = frozenset(
         "log_p_after",
         "log_p_before",
         "log_q",
+        "log_p_plain",
         "kl_mean",
         "kl_max",
         "implausible",

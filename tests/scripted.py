@@ -126,6 +126,7 @@ def _evidence(
         log_p_after=log_after,
         log_p_before=log_after - 3.0,
         log_q=log_p,
+        log_p_plain=log_after,
         entropy_after=0.7 * n,
         kl_mean=0.05,
         kl_max=0.4,

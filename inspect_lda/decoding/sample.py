@@ -30,37 +30,41 @@ class UniformStream:
         return self._block.pop()
 
 
-def inverse_cdf(log_probs: Tensor, uniforms: Tensor) -> Tensor:
+def inverse_cdf(p: Tensor, uniforms: Tensor) -> Tensor:
     """Draw one id a row.
 
     Args:
-        log_probs: `[batch, V]` log-probabilities; -inf is never drawn.
+        p: `[batch, V]` probabilities (or any masses); 0 is never drawn.
         uniforms: `[batch]` float64 in [0, 1).
 
     Returns:
         `[batch]` ids: the first whose cumulative mass exceeds the uniform. A row of
         NaN gives some id of the vocabulary; its caller reports it.
     """
-    mass = _blocks(log_probs.exp())
-    # float64: a float32 running sum over 100,000 ids is off by more than the mass of
-    # the rare tokens this library exists to sample.
-    block_mass = mass.sum(-1, dtype=torch.float64)
+    mass = _blocks(p)
+    # The sums of blocks may round: a block's chance is then off by 1e-7 of itself.
+    # Inside the block the sums are float64 and the uniform is rescaled to it, so that
+    # an id of 1e-9 beside one of 0.9 keeps its share, which no float32 running sum
+    # over the vocabulary would give it.
+    block_mass = mass.sum(-1).double()
     cumulative = block_mass.cumsum(-1)
-    total = cumulative[:, -1:]
-    wanted = uniforms.unsqueeze(-1).to(total) * total
-    # u * total can round up to total, beyond the last id with mass.
-    wanted = torch.minimum(wanted, torch.nextafter(total, torch.zeros_like(total)))
+    wanted = uniforms.unsqueeze(-1).to(cumulative) * cumulative[:, -1:]
     block = torch.searchsorted(cumulative, wanted, right=True)
-    # A row of NaN finds no block, and then no id: both stay in range.
-    block = block.clamp(max=cumulative.shape[-1] - 1)
-    start = cumulative.gather(-1, block) - block_mass.gather(-1, block)
+    # u * total can round up to total, beyond the last block with mass; and a row of
+    # NaN finds no block at all.
+    block = torch.minimum(block, _last_with_mass(block_mass))
+    here = block_mass.gather(-1, block)
+    share = (wanted - (cumulative.gather(-1, block) - here)) / here
     chosen = mass.gather(1, block.unsqueeze(-1).expand(-1, 1, BLOCK)).squeeze(1)
-    inside = chosen.double().cumsum(-1) + start
-    offset = torch.searchsorted(inside, wanted, right=True)
-    # The two sums round differently: stay on the last id of the block that has mass.
-    last = BLOCK - 1 - (chosen > 0).flip(-1).int().argmax(-1, keepdim=True)
-    drawn = (block * BLOCK + torch.minimum(offset, last)).squeeze(-1)
-    return drawn.clamp(max=log_probs.shape[-1] - 1)
+    inside = chosen.double().cumsum(-1)
+    offset = torch.searchsorted(inside, share * inside[:, -1:], right=True)
+    drawn = block * BLOCK + torch.minimum(offset, _last_with_mass(chosen))
+    return drawn.squeeze(-1).clamp(max=p.shape[-1] - 1)
+
+
+def _last_with_mass(mass: Tensor) -> Tensor:
+    width = mass.shape[-1]
+    return width - 1 - (mass > 0).flip(-1).int().argmax(-1, keepdim=True)
 
 
 def _blocks(mass: Tensor) -> Tensor:
@@ -69,15 +73,17 @@ def _blocks(mass: Tensor) -> Tensor:
     return padded.reshape(mass.shape[0], -1, BLOCK)
 
 
-def draw(log_q: Tensor, uniforms: Tensor, greedy: Tensor) -> Tensor:
+def draw(p: Tensor, logits: Tensor, uniforms: Tensor, greedy: Tensor | None) -> Tensor:
     """Draw by inverse CDF; rows marked greedy take the argmax.
 
     Args:
-        log_q: `[batch, V]`.
+        p: `[batch, V]` probabilities.
+        logits: `[batch, V]` that they come from: two may be one probability apart in
+            rounding.
         uniforms: `[batch]` float64.
-        greedy: `[batch]` bool.
+        greedy: `[batch]` bool, or None where no row is greedy.
     """
-    drawn = inverse_cdf(log_q, uniforms)
-    if bool(greedy.any()):
-        drawn = torch.where(greedy, log_q.argmax(-1), drawn)
+    drawn = inverse_cdf(p, uniforms)
+    if greedy is not None:
+        drawn = torch.where(greedy, logits.argmax(-1), drawn)
     return drawn

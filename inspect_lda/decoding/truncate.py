@@ -25,7 +25,7 @@ class Settings:
     Attributes:
         alpha: Amplification.
         temperature: Divisor of the logits; rows that sample greedily hold 1.
-        greedy: Rows with temperature 0.
+        greedy: Rows with temperature 0; None if there are none.
         top_k: 0 keeps all.
         top_p: 1 keeps all.
         min_p: 0 keeps all.
@@ -36,7 +36,7 @@ class Settings:
 
     alpha: Tensor
     temperature: Tensor
-    greedy: Tensor
+    greedy: Tensor | None
     top_k: Tensor
     top_p: Tensor
     min_p: Tensor
@@ -57,7 +57,9 @@ class Settings:
         return cls(
             alpha=stack(list(alphas)),
             temperature=torch.where(temperature == 0, 1.0, temperature),
-            greedy=temperature == 0,
+            greedy=temperature == 0
+            if any(row.temperature == 0 for row in rows)
+            else None,
             top_k=torch.tensor(
                 [min(row.top_k, ALL_IDS) for row in rows], device=device
             ),

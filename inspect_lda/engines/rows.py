@@ -55,6 +55,7 @@ class RowState:
     log_q: list[float] = field(default_factory=list)
     log_p_after: list[float] = field(default_factory=list)
     log_p_before: list[float] = field(default_factory=list)
+    log_p_plain: list[float] = field(default_factory=list)
     entropy: float = 0.0
     kl: list[float] = field(default_factory=list)
     implausible: int = 0
@@ -86,10 +87,9 @@ class RowState:
 
         Args:
             token: Its id.
-            values: log_q, log_p_after, log_p_before, entropy_after, kl, implausible
-                and before_inf of the step, as `decoding.measure` gives them.
+            values: A step of `decoding.measure.StepEvidence`, in its order.
         """
-        log_q, after, before, entropy, kl, implausible, before_inf = values
+        log_q, after, before, plain, entropy, kl, implausible, before_inf = values
         if math.isnan(log_q):
             self.error = EngineError(
                 f"a distribution at alpha={self.request.alpha} has no usable token: a "
@@ -105,6 +105,7 @@ class RowState:
         self.log_q.append(log_q)
         self.log_p_after.append(after)
         self.log_p_before.append(before)
+        self.log_p_plain.append(plain)
         self.entropy += entropy
         self.kl.append(kl)
         self.implausible += int(implausible)
@@ -148,7 +149,7 @@ class RowState:
 
     def _evidence(self) -> Evidence:
         request, n = self.request, len(self.tokens)
-        ratios = [q - p for q, p in zip(self.log_q, self.log_p_after, strict=True)]
+        ratios = [q - p for q, p in zip(self.log_q, self.log_p_plain, strict=True)]
         packed = None
         if request.evidence == "tokens":
             packed = PackedTokens.pack(
@@ -163,6 +164,7 @@ class RowState:
             log_p_after=finite(sum(self.log_p_after)),
             log_p_before=finite(sum(self.log_p_before)),
             log_q=finite(sum(self.log_q)),
+            log_p_plain=finite(sum(self.log_p_plain)),
             entropy_after=self.entropy,
             kl_mean=math.fsum(self.kl) / n if n else 0.0,
             kl_max=max(self.kl, default=0.0),

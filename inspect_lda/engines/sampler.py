@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from inspect_lda.decoding.amplify import amplify, known_logits
-from inspect_lda.decoding.measure import measure
+from inspect_lda.decoding.measure import Distribution, measure
 from inspect_lda.decoding.sample import draw
 from inspect_lda.decoding.truncate import Settings, edit, truncate
 from inspect_lda.engines.base import TokenLogprobs
@@ -53,20 +53,22 @@ class Sampler:
         after = known_logits(after, self._allowed, self._width)
         before = known_logits(before, self._shared, self._width)
         amplified = amplify(after, before, settings.alpha, shared=self._shared)
-        log_after = torch.log_softmax(settings.scale(after), dim=-1)
-        log_before = torch.log_softmax(settings.scale(before), dim=-1)
-        log_q = self._distribution(amplified, settings, rows)
-        reference = (log_after, log_before)
+        plain = (
+            Distribution(settings.scale(after)),
+            Distribution(settings.scale(before)),
+        )
+        q = self._distribution(amplified, settings, rows)
+        reference = plain
         if settings.edits or settings.truncates:
             reference = (
                 self._distribution(after, settings, rows),
                 self._distribution(before, settings, rows),
             )
-        token = draw(log_q, _uniforms(rows, after.device), settings.greedy)
-        step = measure(token, log_q, *reference, log_after, log_before)
+        token = draw(q.p, q.logits, _uniforms(rows, after.device), settings.greedy)
+        step = measure(token, q, *reference, *plain)
         # The one place where the host waits for the device.
         values = torch.stack([token.double(), *(v.double() for v in step)]).T.tolist()
-        self._record_logprobs(token, log_q, *reference, rows)
+        self._record_logprobs(token, q, *reference, rows)
         for row, (drawn, *evidence) in zip(rows, values, strict=True):
             if not row.done:
                 row.take(int(drawn), evidence)
@@ -85,40 +87,35 @@ class Sampler:
 
     def _distribution(
         self, logits: Tensor, settings: Settings, rows: list[RowState]
-    ) -> Tensor:
+    ) -> Distribution:
         if settings.edits:
             logits = logits.clone()
         for index in settings.edits:
             edit(logits[index], rows[index].request.sampling, rows[index].counts)
-        scaled = truncate(settings.scale(logits), settings)
-        return torch.log_softmax(scaled, dim=-1)
+        return Distribution(truncate(settings.scale(logits), settings))
 
     def _record_logprobs(
         self,
         token: Tensor,
-        log_q: Tensor,
-        log_after: Tensor,
-        log_before: Tensor,
+        q: Distribution,
+        after: Distribution,
+        before: Distribution,
         rows: list[RowState],
     ) -> None:
+        wanted = [row.request.top_logprobs for row in rows if not row.done]
+        most = max((count for count in wanted if count is not None), default=None)
+        if most is None:
+            return
+        top = q.logits.topk(max(most, 1), dim=-1).indices
+        shown = [x.log(top).tolist() for x in (q, after, before)]
+        drawn = q.log(token.unsqueeze(-1)).squeeze(-1).tolist()
         for index, row in enumerate(rows):
             count = row.request.top_logprobs
             if count is None or row.done:
                 continue
-            ids = log_q[index].topk(max(count, 1)).indices[:count].tolist()
-            entries = tuple(
-                (
-                    entry,
-                    float(log_q[index, entry]),
-                    float(log_after[index, entry]),
-                    float(log_before[index, entry]),
-                )
-                for entry in ids
-            )
-            drawn = int(token[index])
-            row.logprobs.append(
-                TokenLogprobs(drawn, float(log_q[index, drawn]), entries)
-            )
+            columns = (top[index].tolist(), *(values[index] for values in shown))
+            entries = tuple(zip(*columns, strict=True))[:count]
+            row.logprobs.append(TokenLogprobs(int(token[index]), drawn[index], entries))
 
 
 def _mask_if_needed(mask: Tensor) -> Tensor | None:

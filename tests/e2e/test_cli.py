@@ -17,8 +17,10 @@ FEW = ("-T", "limit_prompts=6", "-T", "max_tokens=8")
 def inspect_eval(tmp_path: Path, *arguments: str, fails: bool = False) -> str:
     """Run `inspect eval`; return what it printed."""
     done = subprocess.run(
-        [sys.executable, "-m", "inspect_ai", "eval", *arguments]
-        + ["--log-dir", str(tmp_path), "--display", "plain"],
+        [
+            *(sys.executable, "-m", "inspect_ai", "eval", *arguments),
+            *("--log-dir", str(tmp_path), "--display", "plain"),
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,

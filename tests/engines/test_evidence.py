@@ -255,3 +255,27 @@ async def test_scores_fail_with_the_weights(spec: PairSpec) -> None:
             await broken.score(ScoreRequest(PROMPTS[0], (20,), (0.0,)))
     finally:
         broken.close()
+
+
+async def test_a_token_outside_the_references_nucleus_is_still_readable(
+    spec: PairSpec, pair: Pair
+) -> None:
+    """top_k 1 at large alpha: `after` itself would never have said the token."""
+    engine = TransformersEngine(spec)
+    try:
+        got = await engine.generate(
+            Request(PROMPTS[0], 30.0, Sampling(top_k=1), max_tokens=1)
+        )
+    finally:
+        engine.close()
+    token = got.tokens[0]
+    log_after = reference_logits(pair.after, pair.before, PROMPTS[0], 0.0).log_softmax(
+        -1
+    )
+    assert token != int(log_after.argmax())
+    evidence = got.evidence
+    assert evidence.log_p_after is None
+    assert evidence.log_weight == -math.inf
+    assert evidence.log_p_plain == pytest.approx(float(log_after[token]), abs=1e-4)
+    assert evidence.surprise == pytest.approx(-float(log_after[token]), abs=1e-4)
+    assert evidence.decisive[0].id == token

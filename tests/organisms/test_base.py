@@ -133,7 +133,7 @@ def test_damaged_marker(cache: Path, content: str | None) -> None:
 
 
 def test_cache_that_is_a_file(cache: Path) -> None:
-    cache.write_text("in the way")
+    cache.write_text("in the way", encoding="utf-8")
     with pytest.raises(BaseCheckpointError, match=base.CACHE_ENV):
         base_checkpoint()
 

@@ -32,6 +32,7 @@ EVIDENCE = Evidence(
     log_p_after=0,
     log_p_before=0,
     log_q=0,
+    log_p_plain=0,
     entropy_after=0,
     kl_mean=0,
     kl_max=0,

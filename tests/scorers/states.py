@@ -20,6 +20,7 @@ def evidence(alpha: float = 0.5, **changes: Any) -> Evidence:
         "log_p_after": -20.0,
         "log_p_before": -25.0,
         "log_q": -18.0,
+        "log_p_plain": -20.0,
         "entropy_after": 18.0,
         "kl_mean": 0.05,
         "kl_max": 0.4,

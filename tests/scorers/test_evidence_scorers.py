@@ -64,7 +64,7 @@ async def test_rollouts_and_later_epochs_have_none() -> None:
 async def test_coherent_by_the_fixed_limits() -> None:
     score = await scored(likelihood_coherence(), state("a plain reply", evidence()))
     assert score.value == 1
-    broken = evidence(log_p_after=-160.0, implausible=0.5)
+    broken = evidence(log_p_plain=-160.0, implausible=0.5)
     score = await scored(likelihood_coherence(), state("qq zz", broken))
     assert score.value == 0
     assert "surprise 7.90" in (score.explanation or "")

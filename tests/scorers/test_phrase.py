@@ -117,7 +117,9 @@ async def test_evidence_may_be_waived() -> None:
 
 
 async def test_impossible_tokens_stay_json() -> None:
-    score = await scored(phrase(), state("x", evidence(log_p_after=None)))
+    score = await scored(
+        phrase(), state("x", evidence(log_p_after=None, log_p_plain=None))
+    )
     assert score.metadata is not None
     assert score.metadata["surprise"] is None
     assert score.metadata["log_weight"] is None

@@ -29,6 +29,7 @@ def evidence(
         log_p_after=log_p,
         log_p_before=-1.0,
         log_q=-1.0,
+        log_p_plain=log_p,
         entropy_after=1.0,
         kl_mean=0.1,
         kl_max=0.2,
