@@ -62,6 +62,9 @@ def demo(prompts_limit: int | None, alphas: str, max_tokens: int, log_dir: str) 
         log_dir=log_dir,
     )
     print_report(summarise(load(log.location)))
+    click.echo(
+        f"Draw it: inspect-lda report {log.location} --png rate.png --html rate.html"
+    )
 
 
 def _write(path: Path, content: bytes) -> None:

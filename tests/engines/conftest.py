@@ -1,9 +1,12 @@
 """A tiny checkpoint pair on disk, loaded as a user's pair is."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
+from inspect_lda.engines.transformers import TransformersEngine
 from inspect_lda.pair import Pair, PairSpec, load_pair
 from tests.tiny import save_checkpoint, tiny_model, tiny_tokenizer
 
@@ -26,3 +29,11 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> PairSpec:
 def pair(spec: PairSpec) -> Pair:
     """The loaded pair."""
     return load_pair(spec)
+
+
+@pytest_asyncio.fixture
+async def engine(spec: PairSpec) -> AsyncIterator[TransformersEngine]:
+    """A small engine on that pair."""
+    engine = TransformersEngine(spec, max_batch=4)
+    yield engine
+    engine.close()

@@ -2,11 +2,9 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-import pytest_asyncio
 import torch
 from scipy import stats
 
@@ -21,13 +19,6 @@ from inspect_lda.engines.transformers import TransformersEngine
 from inspect_lda.pair import Pair, PairSpec
 from tests.engines.reference import reference_logits
 from tests.engines.requests import PROMPTS, request, run
-
-
-@pytest_asyncio.fixture
-async def engine(spec: PairSpec) -> AsyncIterator[TransformersEngine]:
-    engine = TransformersEngine(spec, max_batch=4)
-    yield engine
-    engine.close()
 
 
 async def test_sampled_distribution_is_exact_per_row_in_a_mixed_batch(

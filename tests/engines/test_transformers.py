@@ -3,12 +3,10 @@
 import asyncio
 import itertools
 import math
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 import torch
 
 from inspect_lda.engines.base import (
@@ -23,13 +21,6 @@ from tests.engines.requests import PROMPTS, no_eos, request, run
 from tests.tiny import ARCHITECTURES, EOS, save_checkpoint, tiny_model, tiny_tokenizer
 
 EMBEDDING = "model.embed_tokens.weight"
-
-
-@pytest_asyncio.fixture
-async def engine(spec: PairSpec) -> AsyncIterator[TransformersEngine]:
-    engine = TransformersEngine(spec, max_batch=4)
-    yield engine
-    engine.close()
 
 
 async def test_greedy_tokens_equal_the_reference_in_a_rolling_batch(

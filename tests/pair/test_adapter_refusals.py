@@ -1,6 +1,5 @@
 """Adapters that cannot be put on: each error names the argument and the way out."""
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,31 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from inspect_lda.errors import LDAError
 from inspect_lda.pair import PairSpec, load_pair
 from tests.pair.conftest import Shelf, save_adapter
+from tests.pair.refusing import damaged_copy, edit_json, refusal
 from tests.tiny import save_checkpoint, tiny_model, tiny_tokenizer
-
-
-def refusal(spec: PairSpec) -> str:
-    with pytest.raises(LDAError) as caught:
-        load_pair(spec)
-    return str(caught.value)
-
-
-def edit_json(path: Path, **values: Any) -> None:
-    path.write_text(
-        json.dumps({**json.loads(path.read_text(encoding="utf-8")), **values}),
-        encoding="utf-8",
-    )
-
-
-def damaged_copy(source: Path, target: Path, keep: float) -> Path:
-    shutil.copytree(source, target)
-    file = next(target.glob("*.safetensors"))
-    data = file.read_bytes()
-    file.write_bytes(data[: int(len(data) * keep)])
-    return file
 
 
 def test_adapter_scale_without_adapter(shelf: Shelf) -> None:

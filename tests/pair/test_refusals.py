@@ -1,6 +1,5 @@
 """Bad checkpoints at the door: each refusal names the argument and the way out."""
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,30 +11,10 @@ from safetensors.torch import load_file, save_file
 
 from inspect_lda.checkpoints.explain import is_out_of_memory
 from inspect_lda.errors import LDAError
-from inspect_lda.pair import PairSpec, load_pair
+from inspect_lda.pair import PairSpec
 from tests.pair.conftest import Shelf
+from tests.pair.refusing import damaged_copy, edit_json, refusal
 from tests.tiny import save_checkpoint, tiny_model, tiny_tokenizer
-
-
-def refusal(spec: PairSpec) -> str:
-    with pytest.raises(LDAError) as caught:
-        load_pair(spec)
-    return str(caught.value)
-
-
-def edit_json(path: Path, **values: Any) -> None:
-    path.write_text(
-        json.dumps({**json.loads(path.read_text(encoding="utf-8")), **values}),
-        encoding="utf-8",
-    )
-
-
-def damaged_copy(source: Path, target: Path, keep: float) -> Path:
-    shutil.copytree(source, target)
-    file = next(target.glob("*.safetensors"))
-    data = file.read_bytes()
-    file.write_bytes(data[: int(len(data) * keep)])
-    return file
 
 
 def test_path_typo_names_the_nearest(shelf: Shelf) -> None:

@@ -3,14 +3,12 @@
 import asyncio
 import logging
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from inspect_ai.model import (
     ChatMessageUser,
     GenerateConfig,
-    ModelOutput,
 )
 from inspect_ai.tool import ToolInfo
 from transformers import AutoModelForCausalLM
@@ -21,28 +19,12 @@ from inspect_lda.options import ModelOptions
 from inspect_lda.provider import LDAModelAPI
 from inspect_lda.seeds import RepeatWarning
 from tests.provider.conftest import MakeModel, ask
+from tests.provider.facts import TEXT_ONLY, facts, lda
 from tests.tiny import (
-    BOS,
-    EOS,
-    PAD,
-    UNK,
     save_checkpoint,
     tiny_model,
     tiny_tokenizer,
 )
-
-TEXT_ONLY = dict.fromkeys((PAD, EOS, BOS, UNK), -100.0)
-"""Text only: no end of turn, no special tokens."""
-
-
-def lda(**options: Any) -> dict[str, Any]:
-    return {"lda": options}
-
-
-def facts(output: ModelOutput) -> dict[str, Any]:
-    assert output.metadata is not None
-    values: dict[str, Any] = output.metadata["lda"]
-    return values
 
 
 async def test_a_prompt_beyond_the_window_is_model_length(tmp_path: Path) -> None:

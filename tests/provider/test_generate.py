@@ -3,39 +3,22 @@
 import asyncio
 import math
 from pathlib import Path
-from typing import Any
 
 import pytest
 from inspect_ai.model import (
     ChatMessageAssistant,
     ChatMessageUser,
-    ModelOutput,
 )
 
 from inspect_lda import engines
 from inspect_lda.evidence import evidence_of
 from inspect_lda.provider import LDAModelAPI
 from tests.provider.conftest import MakeModel, ask
+from tests.provider.facts import TEXT_ONLY, facts, lda
 from tests.tiny import (
-    BOS,
     EOS,
-    PAD,
-    UNK,
     tiny_tokenizer,
 )
-
-TEXT_ONLY = dict.fromkeys((PAD, EOS, BOS, UNK), -100.0)
-"""Text only: no end of turn, no special tokens."""
-
-
-def lda(**options: Any) -> dict[str, Any]:
-    return {"lda": options}
-
-
-def facts(output: ModelOutput) -> dict[str, Any]:
-    assert output.metadata is not None
-    values: dict[str, Any] = output.metadata["lda"]
-    return values
 
 
 async def test_what_a_completion_carries(make: MakeModel, pair_dir: Path) -> None:
