@@ -39,7 +39,7 @@ def report(log: str, png: Path | None, html: Path | None) -> None:
 @main.command()
 @click.option("--prompts-limit", type=int, default=None, help="Use fewer prompts.")
 @click.option("--alphas", default="0,0.5,1", show_default=True)
-@click.option("--max-tokens", type=int, default=16, show_default=True)
+@click.option("--max-tokens", type=int, default=12, show_default=True)
 @click.option("--log-dir", default="./logs", show_default=True)
 def demo(prompts_limit: int | None, alphas: str, max_tokens: int, log_dir: str) -> None:
     """Find a planted backdoor in a small real pair, with its controls."""

@@ -7,7 +7,15 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache
 
-from inspect_lda.engines.prefix import Prefill, PrefixStore, stack
+from inspect_lda.engines.prefix import (
+    Prefill,
+    PrefixStore,
+    common_length,
+    stack,
+)
+
+WORTHWHILE = 8
+"""A common prefix of fewer ids is not worth a forward of its own."""
 
 Prompt = tuple[int, ...]
 States = tuple[Tensor, ...]
@@ -79,6 +87,7 @@ class Prefiller:
         found = {prompt: self._store.get(prompt) for prompt in prompts}
         missing = [prompt for prompt, prefill in found.items() if prefill is None]
         if missing:
+            self._prefill_common(missing)
             found.update(zip(missing, self._prefill(missing), strict=True))
         prefills = [cast(Prefill, found[prompt]) for prompt in prompts]
         cache = self._model.new_cache()
@@ -90,6 +99,16 @@ class Prefiller:
             for parts in zip(*(prefill.states for prefill in prefills), strict=True)
         )
         return cache, mask, states
+
+    def _prefill_common(self, prompts: list[Prompt]) -> None:
+        # Prompts that arrive together often share a system message nobody has fed yet.
+        common = prompts[0]
+        for prompt in prompts[1:]:
+            common = common[: common_length(common, prompt)]
+        if len(prompts) > 1 and len(common) >= WORTHWHILE:
+            known, _ = self._store.longest(common)
+            if known < len(common):
+                self._prefill([common])
 
     def _prefill(self, prompts: list[Prompt]) -> list[Prefill]:
         reused = [self._store.longest(prompt) for prompt in prompts]

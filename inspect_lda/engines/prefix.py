@@ -68,7 +68,7 @@ class PrefixStore:
         """The stored prompt with the longest common prefix, and its length."""
         best, found = 0, None
         for stored, prefill in self._entries.items():
-            shared = _common(prompt, stored)
+            shared = common_length(prompt, stored)
             if shared > best:
                 best, found = shared, prefill
         return best, found
@@ -96,7 +96,8 @@ def left_pad(states: Tensor, length: int) -> Tensor:
     return pad(states, (0, 0, length - states.shape[-2], 0))
 
 
-def _common(left: tuple[int, ...], right: tuple[int, ...]) -> int:
+def common_length(left: tuple[int, ...], right: tuple[int, ...]) -> int:
+    """How many ids two prompts begin with alike."""
     length = min(len(left), len(right))
     if left[:length] == right[:length]:
         return length

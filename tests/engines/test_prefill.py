@@ -164,3 +164,13 @@ async def test_conversations_equal_the_reference(arch: str, tmp_path: Path) -> N
         assert list(got.tokens) == reference_decode(
             pair.after, pair.before, asked.prompt, asked.alpha, asked.max_tokens, no_eos
         )
+
+
+def test_a_system_message_of_a_whole_wave_is_fed_once(pair: Pair) -> None:
+    model = Counting(pair)
+    prefiller = Prefiller(model, max_tokens=4096, prefix_bytes=1 << 20)
+    wave = [(*SYSTEM, 30 + index, 31) for index in range(10)]
+    _, _, (after, _) = prefiller.shared(wave)
+    assert model.fed == len(SYSTEM) + 2 * len(wave)
+    plain = model.model.halves(None, input_ids=torch.tensor(wave))[0][:, -1]
+    assert torch.allclose(after, plain, atol=1e-4)
