@@ -14,6 +14,13 @@ CONNECTIONS = 64
 20 and share them among the arms, which leaves half of an engine's batch empty."""
 
 
+def eval_config(temperature: float, max_tokens: int) -> GenerateConfig:
+    """What the log says of every request of a task."""
+    return GenerateConfig(
+        temperature=temperature, max_tokens=max_tokens, max_connections=CONNECTIONS
+    )
+
+
 @solver
 def rollout(
     alphas: list[float], temperature: float, max_tokens: int, seed: int

