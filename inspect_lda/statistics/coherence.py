@@ -34,7 +34,7 @@ class Reading:
     """What coherence is judged on.
 
     Attributes:
-        surprise: Mean -log p_after a token in nats, decisive tokens forgiven; inf if
+        surprise: Mean -log p_plain a token in nats, decisive tokens forgiven; inf if
             an impossible token remains.
         implausible: Share of implausible tokens, decisive tokens forgiven.
         repetition: Share of word 3-grams that occurred before.
