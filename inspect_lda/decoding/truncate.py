@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from inspect_lda.engines.base import Sampling
+from inspect_lda.decoding.settings import Sampling
 
 ALL_IDS = 2**31
 """No vocabulary is as large: a top-k from here on keeps all."""
