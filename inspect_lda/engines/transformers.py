@@ -16,13 +16,13 @@ from inspect_lda.engines.base import (
     Scored,
     ScoreRequest,
 )
+from inspect_lda.engines.choose import amplified_lm
 from inspect_lda.engines.forced import ForcedScorer
 from inspect_lda.engines.halves import embedding_rows
 from inspect_lda.engines.prefill import Prefiller
 from inspect_lda.engines.rows import Decoding, RowState
 from inspect_lda.engines.sampler import Sampler
 from inspect_lda.engines.scheduler import Scheduler
-from inspect_lda.engines.trunk import amplified_lm
 from inspect_lda.pair import Pair, PairSpec, load_pair
 
 T = TypeVar("T")

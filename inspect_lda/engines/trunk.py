@@ -7,8 +7,6 @@ here about attention, rotary positions or norms, and a probe at load shows that 
 logits are those of the two whole models, or the pair is run whole.
 """
 
-import copy
-import logging
 from typing import Any
 
 import torch
@@ -18,11 +16,9 @@ from transformers import PreTrainedModel
 from transformers.cache_utils import Cache
 
 from inspect_lda.engines.composite import AmplifiedLM
-
-logger = logging.getLogger(__name__)
+from inspect_lda.engines.halves import shared_copy
 
 FINAL_NORMS = ("norm", "final_layer_norm")
-PROBE = [[11, 7, 5, 3, 9, 4, 6, 8], [0, 0, 0, 5, 8, 10, 6, 4]]
 
 
 class TrunkLM(AmplifiedLM):
@@ -94,31 +90,6 @@ class TrunkLM(AmplifiedLM):
         return views
 
 
-def amplified_lm(
-    before: PreTrainedModel | PeftModel,
-    after: PreTrainedModel | PeftModel,
-    *,
-    allowed: Tensor | None = None,
-    shared: Tensor | None = None,
-) -> AmplifiedLM:
-    """The fastest composite that gives exactly the logits of both checkpoints."""
-    whole = AmplifiedLM(before, after, allowed=allowed, shared=shared)
-    depth = 0 if whole.is_identity else shared_depth(whole.after, whole.before)
-    if depth == 0:
-        return whole
-    try:
-        split = TrunkLM(before, after, depth, allowed=allowed, shared=shared)
-        same = _same_logits(whole, split)
-    except (AttributeError, TypeError, ValueError) as error:
-        logger.info("no shared trunk for %s: %s", type(whole.after).__name__, error)
-        return whole
-    if not same:
-        logger.info("no shared trunk: its logits differ from those of whole models")
-        return whole
-    logger.info("the first %d of %d layers run once", depth, whole.n_after)
-    return split
-
-
 def shared_depth(after: PreTrainedModel, before: PreTrainedModel) -> int:
     """How many of the first layers are the same tensors in both models.
 
@@ -147,7 +118,7 @@ def _tensors(module: nn.Module) -> list[tuple[str, int, torch.Size]]:
 
 
 def _trunk(model: PreTrainedModel, depth: int) -> Any:
-    trunk = _shared_copy(model.get_decoder())
+    trunk = shared_copy(model.get_decoder())
     trunk.layers = trunk.layers[:depth]
     for name in FINAL_NORMS:
         if hasattr(trunk, name):
@@ -157,7 +128,7 @@ def _trunk(model: PreTrainedModel, depth: int) -> Any:
 
 
 def _top(model: PreTrainedModel, depth: int) -> Any:
-    top = _shared_copy(model)
+    top = shared_copy(model)
     decoder = top.get_decoder()
     decoder.layers = decoder.layers[depth:]
     for module in decoder.layers.modules():
@@ -174,34 +145,3 @@ def _set_layers(config: Any, start: int, stop: int | None) -> None:
     if types is not None:
         config.layer_types = list(types[start:stop])
     config.num_hidden_layers = len(total)
-
-
-def _shared_copy(module: nn.Module) -> Any:
-    tensors = [*module.parameters(), *module.buffers()]
-    return copy.deepcopy(module, {id(one): one for one in tensors})
-
-
-@torch.inference_mode()
-def _same_logits(whole: AmplifiedLM, split: TrunkLM) -> bool:
-    ids = torch.tensor(PROBE, device=whole.device)
-    mask = (ids > 0).long()
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)
-    answers = []
-    for model in (whole, split):
-        cache = model.new_cache()
-        first = model.halves(
-            cache,
-            input_ids=ids[:, :-1],
-            attention_mask=mask[:, :-1],
-            position_ids=positions[:, :-1],
-            use_cache=True,
-        )
-        second = model.halves(
-            cache,
-            input_ids=ids[:, -1:],
-            attention_mask=mask,
-            position_ids=positions[:, -1:],
-            use_cache=True,
-        )
-        answers.append([*(logits[1, 3:] for logits in first), *second])
-    return all(torch.equal(a, b) for a, b in zip(*answers, strict=True))

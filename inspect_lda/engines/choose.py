@@ -1,0 +1,142 @@
+"""Which form of a pair to run: the fastest one that gives both checkpoints' logits."""
+
+import logging
+import time
+from collections.abc import Callable
+
+import torch
+from peft import PeftModel
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from inspect_lda.engines.composite import AmplifiedLM
+from inspect_lda.engines.doubled import DoubledLM, is_plain_lora
+from inspect_lda.engines.trunk import TrunkLM, shared_depth
+
+logger = logging.getLogger(__name__)
+
+PROBE = [[11, 7, 5, 3, 9, 4, 6, 8], [0, 0, 0, 5, 8, 10, 6, 4]]
+TOLERANCE = {torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
+"""Largest error of a doubled batch against two passes, of the largest logit: a matrix
+product of 2B rows rounds differently from one of B rows."""
+TIMED_ROWS = 4
+TIMED_STEPS = 5
+
+Model = PreTrainedModel | PeftModel
+
+
+def amplified_lm(
+    before: Model,
+    after: Model,
+    *,
+    allowed: Tensor | None = None,
+    shared: Tensor | None = None,
+) -> AmplifiedLM:
+    """The composite that decodes this pair fastest.
+
+    Args:
+        before: Causal LM before training.
+        after: Causal LM after training.
+        allowed: `[V]` bool, ids that `after`'s tokenizer knows.
+        shared: `[V]` bool, ids that both tokenizers know as the same token.
+    """
+    whole = AmplifiedLM(before, after, allowed=allowed, shared=shared)
+    if whole.is_identity:
+        return whole
+    depth = shared_depth(whole.after, whole.before)
+    if depth > 0:
+        split = _sound(
+            whole,
+            lambda: TrunkLM(before, after, depth, allowed=allowed, shared=shared),
+            tolerance=0.0,
+        )
+        if split is not None:
+            logger.info("the first %d of %d layers run once", depth, whole.n_after)
+            return split
+    if isinstance(after, PeftModel) and _doubles(whole, before, after):
+        base, adapted = whole.before, after
+        doubled = _sound(
+            whole,
+            lambda: DoubledLM(base, adapted, allowed=allowed, shared=shared),
+            tolerance=TOLERANCE.get(whole.dtype, 0.0),
+        )
+        if doubled is not None:
+            return _faster(whole, doubled)
+    return whole
+
+
+def _doubles(whole: AmplifiedLM, before: Model, after: PeftModel) -> bool:
+    if isinstance(before, PeftModel) or not whole.rolls or not is_plain_lora(after):
+        return False
+    held = {tensor.data_ptr() for tensor in before.parameters()}
+    return all(
+        tensor.data_ptr() in held
+        for name, tensor in after.named_parameters()
+        if "lora_" not in name
+    )
+
+
+def _sound(
+    whole: AmplifiedLM, make: Callable[[], AmplifiedLM], tolerance: float
+) -> AmplifiedLM | None:
+    try:
+        model = make()
+        expected, got = _probe(whole), _probe(model)
+    except (AttributeError, TypeError, ValueError, RuntimeError) as error:
+        logger.info("%s is run as two models: %s", type(whole.after).__name__, error)
+        return None
+    for a, b in zip(expected, got, strict=True):
+        if not torch.allclose(a, b, rtol=0, atol=tolerance * float(a.abs().max())):
+            logger.info("%s differs from two models: not used", type(model).__name__)
+            return None
+    return model
+
+
+@torch.inference_mode()
+def _probe(model: AmplifiedLM) -> list[Tensor]:
+    """Logits with a cache and with padding; padded positions left out."""
+    ids = torch.tensor(PROBE, device=model.device)
+    mask = (ids > 0).long()
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    cache = model.new_cache()
+    first = model.halves(
+        cache,
+        input_ids=ids[:, :-1],
+        attention_mask=mask[:, :-1],
+        position_ids=positions[:, :-1],
+        use_cache=True,
+    )
+    second = model.halves(
+        cache,
+        input_ids=ids[:, -1:],
+        attention_mask=mask,
+        position_ids=positions[:, -1:],
+        use_cache=True,
+    )
+    return [*(logits[1, 3:] for logits in first), *second]
+
+
+def _faster(whole: AmplifiedLM, doubled: AmplifiedLM) -> AmplifiedLM:
+    times: dict[AmplifiedLM, list[float]] = {whole: [], doubled: []}
+    for _ in range(3):
+        for model, seconds in times.items():
+            seconds.append(_step_seconds(model))
+    best = min(times, key=lambda model: min(times[model]))
+    logger.info(
+        "one forward of doubled rows takes %.2f of two forwards: %s is used",
+        min(times[doubled]) / min(times[whole]),
+        type(best).__name__,
+    )
+    return best
+
+
+@torch.inference_mode()
+def _step_seconds(model: AmplifiedLM) -> float:
+    ids = torch.full((TIMED_ROWS, 1), 5, device=model.device)
+    cache = model.new_cache()
+    model.halves(cache, input_ids=ids.expand(-1, 16), use_cache=True)
+    start = time.perf_counter()
+    for _ in range(TIMED_STEPS):
+        after, _ = model.halves(cache, input_ids=ids, use_cache=True)
+    float(after[0, -1, 0])  # waits for the device
+    return time.perf_counter() - start
