@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from inspect_lda.engines.composite import AmplifiedLM
-from inspect_lda.engines.doubled import DoubledLM, is_plain_lora
+from inspect_lda.engines.doubled import DoubledLM, DoubledTrunkLM, is_plain_lora
 from inspect_lda.engines.trunk import TrunkLM, shared_depth
 
 logger = logging.getLogger(__name__)
@@ -44,25 +44,26 @@ def amplified_lm(
     if whole.is_identity:
         return whole
     depth = shared_depth(whole.after, whole.before)
+    masks = {"allowed": allowed, "shared": shared}
+    best = whole
     if depth > 0:
-        split = _sound(
-            whole,
-            lambda: TrunkLM(before, after, depth, allowed=allowed, shared=shared),
-            tolerance=0.0,
-        )
-        if split is not None:
-            logger.info("the first %d of %d layers run once", depth, whole.n_after)
-            return split
-    if isinstance(after, PeftModel) and _doubles(whole, before, after):
-        base, adapted = whole.before, after
-        doubled = _sound(
-            whole,
-            lambda: DoubledLM(base, adapted, allowed=allowed, shared=shared),
-            tolerance=TOLERANCE.get(whole.dtype, 0.0),
-        )
-        if doubled is not None:
-            return _faster(whole, doubled)
-    return whole
+        make = lambda: TrunkLM(before, after, depth, **masks)  # noqa: E731
+        best = _sound(whole, make, tolerance=0.0) or whole
+    if best is not whole:
+        logger.info("the first %d of %d layers run once", depth, whole.n_after)
+    if not isinstance(after, PeftModel) or not _doubles(whole, before, after):
+        return best
+    base, adapted, split = whole.before, after, best is not whole
+    doubled = _sound(
+        whole,
+        lambda: (
+            DoubledTrunkLM(base, adapted, depth, **masks)
+            if split
+            else DoubledLM(base, adapted, **masks)
+        ),
+        tolerance=TOLERANCE.get(whole.dtype, 0.0),
+    )
+    return best if doubled is None else _faster(best, doubled)
 
 
 def _doubles(whole: AmplifiedLM, before: Model, after: PeftModel) -> bool:
@@ -123,7 +124,7 @@ def _faster(whole: AmplifiedLM, doubled: AmplifiedLM) -> AmplifiedLM:
             seconds.append(_step_seconds(model))
     best = min(times, key=lambda model: min(times[model]))
     logger.info(
-        "one forward of doubled rows takes %.2f of two forwards: %s is used",
+        "doubled rows take %.2f of the time of two passes: %s is used",
         min(times[doubled]) / min(times[whole]),
         type(best).__name__,
     )

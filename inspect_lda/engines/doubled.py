@@ -6,7 +6,6 @@ where reading weights is the cost, that is up to twice as fast as two passes. On
 ordinary LoRA on linear layers is run this way; everything else runs as two models.
 """
 
-import logging
 from typing import Any
 
 import torch
@@ -15,13 +14,15 @@ from peft.tuners.lora import Linear as LoraLinear
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from transformers import PreTrainedModel
-from transformers.cache_utils import Cache, CacheLayerMixin, DynamicLayer
+from transformers.cache_utils import Cache, DynamicLayer
 
 from inspect_lda.engines.composite import AmplifiedLM
-from inspect_lda.engines.growing import HEADROOM
+from inspect_lda.engines.growing import HEADROOM, GrowingLayer
 from inspect_lda.engines.halves import shared_copy
+from inspect_lda.engines.trunk import TrunkLM
 
-logger = logging.getLogger(__name__)
+ROWS = ("input_ids", "inputs_embeds", "attention_mask", "position_ids")
+"""Inputs with one entry a row."""
 
 
 class HalfLora(nn.Module):
@@ -123,26 +124,77 @@ class DoubledLM(AmplifiedLM):
 
     def halves(self, cache: Cache | None, **inputs: Any) -> tuple[Tensor, Tensor]:
         """Logits of `after` and of `before`, from one forward."""
-        twice = {name: _twice(value) for name, value in inputs.items()}
-        logits = self.doubled(past_key_values=self._paired(cache), **twice).logits
-        after, before = logits.chunk(2)
-        return after, before
+        if not _pairs(cache):
+            return super().halves(cache, **inputs)
+        after_cache, before_cache = self._views(cache)
+        return _run_twice(self.doubled, after_cache, before_cache, inputs)
 
-    def _paired(self, cache: Cache | None) -> Cache | None:
-        if cache is None:
-            return None
-        paired: Cache | None = getattr(cache, "_lda_views", None)
-        if paired is None:
-            layers: list[Any] = cache.layers
-            pairs: list[CacheLayerMixin] = [
-                PairedLayer(a, b)
-                for a, b in zip(
-                    layers[: self.n_after], layers[self.n_after :], strict=True
-                )
-            ]
-            paired = Cache(layers=pairs)  # type: ignore[arg-type]
-            setattr(cache, "_lda_views", paired)  # noqa: B010
-        return paired
+
+class DoubledTrunkLM(TrunkLM):
+    """A `TrunkLM` whose tops run as one batch of 2B rows.
+
+    Args:
+        before: The base.
+        after: The base with a plain LoRA on its upper layers.
+        depth: How many layers are equal.
+        allowed: `[V]` bool, ids that `after`'s tokenizer knows.
+        shared: `[V]` bool, ids that both tokenizers know as the same token.
+    """
+
+    def __init__(
+        self,
+        before: PreTrainedModel,
+        after: PeftModel,
+        depth: int,
+        *,
+        allowed: Tensor | None = None,
+        shared: Tensor | None = None,
+    ) -> None:
+        super().__init__(before, after, depth, allowed=allowed, shared=shared)
+        self.doubled = _with_half_lora(self.after_top)
+
+    def tops(
+        self, after_cache: Cache | None, before_cache: Cache | None, **inputs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Logits of both tops, from one forward."""
+        if not _pairs(after_cache):
+            return super().tops(after_cache, before_cache, **inputs)
+        return _run_twice(self.doubled, after_cache, before_cache, inputs)
+
+
+def _run_twice(
+    model: PreTrainedModel,
+    after_cache: Cache | None,
+    before_cache: Cache | None,
+    inputs: dict[str, Any],
+) -> tuple[Tensor, Tensor]:
+    rows = inputs[next(name for name in ROWS if inputs.get(name) is not None)].shape[0]
+    twice = {name: _twice(name, value, rows) for name, value in inputs.items()}
+    cache = None
+    if after_cache is not None and before_cache is not None:
+        cache = _paired(after_cache, before_cache)
+    after, before = model(past_key_values=cache, **twice).logits.chunk(2)
+    return after, before
+
+
+def _pairs(cache: Cache | None) -> bool:
+    """Whether two halves of a cache can be held as one of doubled rows.
+
+    A window kept as a ring (what `generate` makes for some models) can not.
+    """
+    layers: list[Any] = [] if cache is None else cache.layers
+    return all(type(layer) in (DynamicLayer, GrowingLayer) for layer in layers)
+
+
+def _paired(after: Cache, before: Cache) -> Cache:
+    # Kept with the view, which lives as long as the layers it shows.
+    paired: Cache | None = getattr(after, "_lda_paired", None)
+    if paired is None:
+        halves: Any = zip(after.layers, before.layers, strict=True)
+        layers: list[Any] = [PairedLayer(ours, theirs) for ours, theirs in halves]
+        paired = Cache(layers=layers)
+        setattr(after, "_lda_paired", paired)  # noqa: B010
+    return paired
 
 
 def is_plain_lora(after: Any) -> bool:
@@ -172,5 +224,8 @@ def _with_half_lora(model: PreTrainedModel) -> PreTrainedModel:
     return tree
 
 
-def _twice(value: Any) -> Any:
-    return torch.cat([value, value]) if isinstance(value, Tensor) else value
+def _twice(name: str, value: Any, rows: int) -> Any:
+    # A single row that stands for all of them stays single.
+    if name in ROWS and isinstance(value, Tensor) and value.shape[0] == rows:
+        return torch.cat([value, value])
+    return value

@@ -58,21 +58,17 @@ class TrunkLM(AmplifiedLM):
         trunk_cache, after_cache, before_cache = self._three_views(cache)
         ids = inputs.pop("input_ids")
         keep = inputs.pop("logits_to_keep", 0)
-        hidden = self.trunk(
+        inputs["inputs_embeds"] = self.trunk(
             input_ids=ids, past_key_values=trunk_cache, **inputs
         ).last_hidden_state
-        after, before = (
-            top(
-                inputs_embeds=hidden,
-                past_key_values=view,
-                logits_to_keep=keep,
-                **inputs,
-            ).logits
-            for top, view in (
-                (self.after_top, after_cache),
-                (self.before_top, before_cache),
-            )
-        )
+        return self.tops(after_cache, before_cache, logits_to_keep=keep, **inputs)
+
+    def tops(
+        self, after_cache: Cache | None, before_cache: Cache | None, **inputs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Logits of both tops, from the trunk's output."""
+        after = self.after_top(past_key_values=after_cache, **inputs).logits
+        before = self.before_top(past_key_values=before_cache, **inputs).logits
         return after, before
 
     def _three_views(self, cache: Cache | None) -> tuple[Cache | None, ...]:

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from inspect_lda.engines import choose
 from inspect_lda.engines.base import Request, Sampling
 from inspect_lda.engines.composite import AmplifiedLM
-from inspect_lda.engines.doubled import DoubledLM, is_plain_lora
+from inspect_lda.engines.doubled import DoubledLM, DoubledTrunkLM, is_plain_lora
 from inspect_lda.engines.transformers import TransformersEngine
 from inspect_lda.pair import PairSpec
 from tests.engines.reference import argmax, reference_decode
@@ -21,6 +21,7 @@ from tests.engines.requests import NO_EOS, PROMPTS, no_eos
 from tests.tiny import save_checkpoint, tiny_model, tiny_tokenizer
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3", "olmo2", "gemma2", "gemma3_text", "mistral")
+KINDS = ["sliding_attention", "full_attention"] * 2
 TARGETS = ["q_proj", "v_proj", "down_proj"]
 
 
@@ -37,11 +38,23 @@ def adapted(base: PreTrainedModel, **options: Any) -> PeftModel:
     return model.eval().requires_grad_(False)
 
 
+def build(arch: str, layers: list[int] | None) -> tuple[Any, Any, Any]:
+    """A doubled model of four layers: whole, or with a trunk below an adapter."""
+    extra = {"layer_types": KINDS} if arch == "gemma3_text" else {}
+    before = tiny_model(arch, seed=1, num_hidden_layers=4, **extra)
+    after = adapted(before, layers_to_transform=layers)
+    if layers is None:
+        return DoubledLM(before, after), after, before
+    return DoubledTrunkLM(before, after, min(layers)), after, before
+
+
+@pytest.mark.parametrize("own_cache", [True, False])
+@pytest.mark.parametrize("layers", [None, [2, 3]])
 @pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_generate_equals_the_reference(arch: str) -> None:
-    before = tiny_model(arch, seed=1)
-    after = adapted(before)
-    model: Any = DoubledLM(before, after)
+def test_generate_equals_the_reference(
+    arch: str, layers: list[int] | None, own_cache: bool
+) -> None:
+    model, after, before = build(arch, layers)
     model.generation_config.eos_token_id = None
     alphas = (0.3, 1.0, -0.5)
     length = max(map(len, PROMPTS))
@@ -54,7 +67,7 @@ def test_generate_equals_the_reference(arch: str) -> None:
         alpha=torch.tensor(alphas),
         max_new_tokens=steps,
         do_sample=False,
-        past_key_values=model.new_cache(),
+        past_key_values=model.new_cache() if own_cache else None,
     )
     for row, (prompt, alpha) in enumerate(zip(PROMPTS, alphas, strict=True)):
         expected = reference_decode(after, before, prompt, alpha, steps, argmax)
@@ -112,13 +125,14 @@ def test_the_faster_form_is_chosen(
     assert isinstance(model, DoubledLM) == (doubled_seconds < whole_seconds)
 
 
+@pytest.mark.parametrize("layers", [None, [2, 3]])
 async def test_the_engine_rolls_over_doubled_rows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layers: list[int] | None
 ) -> None:
     monkeypatch.setattr(choose, "_faster", lambda whole, doubled: doubled)
-    base = tiny_model(seed=1)
+    base = tiny_model(seed=1, num_hidden_layers=4)
     save_checkpoint(tmp_path / "base", base, tiny_tokenizer())
-    adapted(base).save_pretrained(str(tmp_path / "adapter"))
+    adapted(base, layers_to_transform=layers).save_pretrained(str(tmp_path / "adapter"))
     spec = PairSpec(
         after=str(tmp_path / "adapter"),
         before=str(tmp_path / "base"),

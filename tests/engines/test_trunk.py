@@ -74,7 +74,7 @@ def test_layer_types_stay_with_their_layers() -> None:
     before = tiny_model("gemma3_text", seed=1, num_hidden_layers=4, layer_types=types)
     after = adapted(before, [1, 2, 3])
     model: Any = amplified_lm(before, after)
-    assert type(model) is TrunkLM
+    assert isinstance(model, TrunkLM)
     assert model.config.layer_types == [*types, *types[1:]]
     assert model.after_top.config.layer_types == types[1:]
     model.generation_config.eos_token_id = None
