@@ -129,9 +129,11 @@ def main() -> None:
 @click.option("--sizes", default="1,4,16,32", show_default=True)
 @click.option("--steps", default=12, show_default=True)
 @click.option("--repeat", default=5, show_default=True)
-def equal(sizes: str, steps: int, repeat: int) -> None:
+@click.option("--pair", "names", multiple=True, type=click.Choice([*PAIRS]))
+def equal(sizes: str, steps: int, repeat: int, names: tuple[str, ...]) -> None:
     """Equal lengths."""
-    for name, make in PAIRS.items():
+    for name in names or PAIRS:
+        make = PAIRS[name]
         table = Table("batch", "x floor", "range", "outside forwards", title=name)
         pair = make()
         for size in map(int, sizes.split(",")):
