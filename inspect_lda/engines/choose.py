@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from peft import PeftModel
@@ -47,22 +48,19 @@ def amplified_lm(
     masks = {"allowed": allowed, "shared": shared}
     best = whole
     if depth > 0:
-        make = lambda: TrunkLM(before, after, depth, **masks)  # noqa: E731
-        best = _sound(whole, make, tolerance=0.0) or whole
+        split = partial(TrunkLM, before, after, depth, **masks)
+        best = _sound(whole, split, tolerance=0.0) or whole
     if best is not whole:
         logger.info("the first %d of %d layers run once", depth, whole.n_after)
     if not isinstance(after, PeftModel) or not _doubles(whole, before, after):
         return best
-    base, adapted, split = whole.before, after, best is not whole
-    doubled = _sound(
-        whole,
-        lambda: (
-            DoubledTrunkLM(base, adapted, depth, **masks)
-            if split
-            else DoubledLM(base, adapted, **masks)
-        ),
-        tolerance=TOLERANCE.get(whole.dtype, 0.0),
+    base = whole.before
+    twice: Callable[[], AmplifiedLM] = (
+        partial(DoubledLM, base, after, **masks)
+        if best is whole
+        else partial(DoubledTrunkLM, base, after, depth, **masks)
     )
+    doubled = _sound(whole, twice, tolerance=TOLERANCE.get(whole.dtype, 0.0))
     return best if doubled is None else _faster(best, doubled)
 
 

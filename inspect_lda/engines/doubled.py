@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache, DynamicLayer
 
+from inspect_lda.checkpoints.weights import shared_copy
 from inspect_lda.engines.composite import AmplifiedLM
 from inspect_lda.engines.growing import HEADROOM, GrowingLayer
-from inspect_lda.engines.halves import shared_copy
 from inspect_lda.engines.trunk import TrunkLM
 
 ROWS = ("input_ids", "inputs_embeds", "attention_mask", "position_ids")
@@ -216,7 +216,7 @@ def is_plain_lora(after: Any) -> bool:
 
 
 def _with_half_lora(model: PreTrainedModel) -> PreTrainedModel:
-    tree: PreTrainedModel = shared_copy(model)
+    tree = shared_copy(model)
     for path, module in list(tree.named_modules()):
         if isinstance(module, LoraLinear):
             parent, _, name = path.rpartition(".")

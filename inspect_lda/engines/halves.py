@@ -1,7 +1,7 @@
 """What the two halves of a composite are, whatever class they have."""
 
 import copy
-from typing import Any, cast
+from typing import cast
 
 from peft import PeftModel
 from torch import nn
@@ -20,12 +20,6 @@ def causal_lm(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
 def embedding_rows(model: PreTrainedModel) -> int:
     """How many token ids a model can embed."""
     return int(cast(nn.Embedding, model.get_input_embeddings()).weight.shape[0])
-
-
-def shared_copy(module: nn.Module) -> Any:
-    """A second module tree over the same tensors."""
-    tensors = [*module.parameters(), *module.buffers()]
-    return copy.deepcopy(module, {id(one): one for one in tensors})
 
 
 def text_config(model: PreTrainedModel) -> PreTrainedConfig:

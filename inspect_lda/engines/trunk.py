@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache
 
+from inspect_lda.checkpoints.weights import shared_copy
 from inspect_lda.engines.composite import AmplifiedLM
-from inspect_lda.engines.halves import shared_copy
 
 FINAL_NORMS = ("norm", "final_layer_norm")
 
@@ -114,7 +114,7 @@ def _tensors(module: nn.Module) -> list[tuple[str, int, torch.Size]]:
 
 
 def _trunk(model: PreTrainedModel, depth: int) -> Any:
-    trunk = shared_copy(model.get_decoder())
+    trunk: Any = shared_copy(model.get_decoder())
     trunk.layers = trunk.layers[:depth]
     for name in FINAL_NORMS:
         if hasattr(trunk, name):
@@ -124,7 +124,7 @@ def _trunk(model: PreTrainedModel, depth: int) -> Any:
 
 
 def _top(model: PreTrainedModel, depth: int) -> Any:
-    top = shared_copy(model)
+    top: Any = shared_copy(model)
     decoder = top.get_decoder()
     decoder.layers = decoder.layers[depth:]
     for module in decoder.layers.modules():

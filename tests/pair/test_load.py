@@ -11,19 +11,8 @@ from transformers import AutoModelForCausalLM
 
 from inspect_lda.pair import Pair, PairSpec, clear_registry, load_pair
 from tests.pair.conftest import Shelf, save_adapter
+from tests.pair.looking import logits, pointers
 from tests.tiny import EOS, save_checkpoint, tiny_model, tiny_tokenizer
-
-IDS = torch.tensor([[2, 10, 11, 12, 40, 41]])
-
-
-def logits(model: Any) -> torch.Tensor:
-    with torch.inference_mode():
-        found: torch.Tensor = model(input_ids=IDS).logits
-    return found
-
-
-def pointers(model: Any) -> set[int]:
-    return {one.data_ptr() for one in model.parameters()}
 
 
 def test_full_checkpoints(shelf: Shelf) -> None:

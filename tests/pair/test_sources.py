@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -13,19 +12,8 @@ import torch
 from inspect_lda.errors import LDAError
 from inspect_lda.pair import PairSpec, load_pair, load_tokenizer
 from tests.pair.conftest import Shelf
+from tests.pair.looking import logits, pointers
 from tests.tiny import EOS, save_checkpoint, tiny_model, tiny_tokenizer
-
-IDS = torch.tensor([[2, 10, 11, 12, 40, 41]])
-
-
-def logits(model: Any) -> torch.Tensor:
-    with torch.inference_mode():
-        found: torch.Tensor = model(input_ids=IDS).logits
-    return found
-
-
-def pointers(model: Any) -> set[int]:
-    return {one.data_ptr() for one in model.parameters()}
 
 
 def test_sampling_settings_of_the_checkpoint_are_dropped(
