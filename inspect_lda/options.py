@@ -64,7 +64,9 @@ class ModelOptions(BaseModel):
         examples=["-M max_batch=16"],
     )
     evidence: EvidenceLevel = Field(
-        default="tokens", description="tokens (about 22 bytes a token) or summary"
+        default="tokens",
+        description="tokens (about 22 bytes a token), summary or none (alpha 0 then "
+        "runs 'after' alone)",
     )
     chat_template: Text | None = Field(
         default=None,
@@ -117,7 +119,7 @@ class RequestOptions(BaseModel):
         default=0.0, ge=0, lt=1, description="a number from 0 to below 1"
     )
     evidence: EvidenceLevel | None = Field(
-        default=None, description="tokens or summary"
+        default=None, description="tokens, summary or none"
     )
     score: dict[str, Any] | None = Field(
         default=None, description='a mapping {"target": text, "alphas": [numbers]}'

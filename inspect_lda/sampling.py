@@ -34,7 +34,7 @@ async def sample(
         _repeats.note(seed, call.model, call.prompt.ids, str(call.settings))
     return call.answer(
         [_choice(call, completion, tools) for completion in completions],
-        evidence=[completion.evidence for completion in completions],
+        evidence=[c.evidence for c in completions if c.evidence is not None],
         sampled=sum(len(completion.tokens) for completion in completions),
     )
 

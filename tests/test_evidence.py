@@ -8,7 +8,7 @@ import pytest
 from inspect_lda.engines.base import Sampling
 from inspect_lda.engines.rows import Decoding, RowState
 from inspect_lda.evidence import Evidence, PackedTokens, evidence_of, finite
-from tests.engines.requests import request
+from tests.engines.requests import request, told
 from tests.tiny import EOS, tiny_tokenizer
 
 
@@ -19,7 +19,7 @@ def recorded(*steps: tuple[int, float, float]) -> Evidence:
     row = RowState(asked, decoding)
     for token, log_q, log_p in steps:
         row.take(token, [log_q, log_p, -math.inf, log_p, 1.0, 0.5, 0.0, 2.0])
-    return row.completion().evidence
+    return told(row.completion())
 
 
 def test_impossible_tokens_survive_json() -> None:

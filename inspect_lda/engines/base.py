@@ -26,7 +26,8 @@ class Request:
             provider trims the text).
         top_logprobs: Return log-probabilities of each sampled token and of this many
             alternatives; None returns none.
-        evidence: "summary" or "tokens".
+        evidence: "tokens", "summary" or "none". A request that wants none and has
+            alpha 0 runs `after` alone: nothing is asked of `before`.
     """
 
     prompt: tuple[int, ...]
@@ -61,13 +62,13 @@ class Completion:
         tokens: Sampled ids, the end-of-turn token included if one was sampled.
         stop_reason: "stop" (end of turn or stop string), "max_tokens" or
             "model_length" (the context window is full).
-        evidence: What the rollout records.
+        evidence: What the rollout records; None if none was asked for.
         logprobs: One entry a token, if asked for.
     """
 
     tokens: tuple[int, ...]
     stop_reason: StopReason
-    evidence: Evidence
+    evidence: Evidence | None
     logprobs: tuple[TokenLogprobs, ...] | None = None
 
 

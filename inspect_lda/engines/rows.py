@@ -118,7 +118,7 @@ class RowState:
         return Completion(
             tokens=tuple(self.tokens),
             stop_reason=self.stop_reason,
-            evidence=self._evidence(),
+            evidence=None if self.request.evidence == "none" else self._evidence(),
             logprobs=tuple(self.logprobs)
             if self.request.top_logprobs is not None
             else None,

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import TypeVar
+from dataclasses import replace
+from typing import TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
@@ -26,6 +27,9 @@ from inspect_lda.engines.scheduler import Scheduler
 from inspect_lda.pair import Pair, PairSpec, load_pair
 
 T = TypeVar("T")
+PairScheduler: TypeAlias = Scheduler[
+    Request, RowState, ScoreRequest, Scored, "PairDecoder"
+]
 
 
 class PairDecoder:
@@ -128,8 +132,17 @@ class PairDecoder:
             )
 
 
+def alone(pair: Pair) -> Pair:
+    """`after` as both halves, which runs it once: what a pair is at alpha 0."""
+    vocabulary = replace(pair.vocabulary, shared=pair.vocabulary.allowed)
+    return replace(pair, before=pair.after, vocabulary=vocabulary)
+
+
 class TransformersEngine:
     """Runs a checkpoint pair in this process; see `engines.base.Engine`.
+
+    Requests at alpha 0 that want no evidence have a batch of their own, which runs
+    `after` alone; with evidence `before` is read too, whatever the alpha.
 
     Args:
         spec: The pair; its weights are loaded at the first request.
@@ -139,10 +152,13 @@ class TransformersEngine:
     def __init__(self, spec: PairSpec, *, max_batch: int = 32) -> None:
         if max_batch < 1:
             raise ValueError(f"max_batch must be at least 1, got {max_batch}")
-        self._scheduler: Scheduler[
-            Request, RowState, ScoreRequest, Scored, PairDecoder
-        ] = Scheduler(
+        self._scheduler: PairScheduler = Scheduler(
             lambda: PairDecoder(load_pair(spec)), max_batch, f"lda:{spec.after}"
+        )
+        self._alone: PairScheduler = Scheduler(
+            lambda: PairDecoder(alone(load_pair(spec))),
+            max_batch,
+            f"lda:{spec.after} alone",
         )
 
     async def pair(self) -> Pair:
@@ -151,7 +167,9 @@ class TransformersEngine:
 
     async def generate(self, request: Request) -> Completion:
         """Sample one completion; concurrent calls share the batch."""
-        row = await _wait(self._scheduler.submit(request))
+        lone = request.alpha == 0 and request.evidence == "none"
+        scheduler = self._alone if lone else self._scheduler
+        row = await _wait(scheduler.submit(request))
         return row.completion()
 
     async def score(self, request: ScoreRequest) -> Scored:
@@ -161,6 +179,7 @@ class TransformersEngine:
     def close(self) -> None:
         """Stop the thread and drop the engine's references to the weights."""
         self._scheduler.close()
+        self._alone.close()
 
 
 async def _wait(future: "Future[T]") -> T:

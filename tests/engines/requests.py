@@ -8,6 +8,7 @@ import torch
 
 from inspect_lda.engines.base import Completion, Request, Sampling
 from inspect_lda.engines.transformers import TransformersEngine
+from inspect_lda.evidence import Evidence
 from tests.engines.reference import argmax
 from tests.tiny import EOS
 
@@ -41,3 +42,9 @@ def no_eos(logits: torch.Tensor) -> int:
     logits = logits.clone()
     logits[EOS] -= 100
     return argmax(logits)
+
+
+def told(completion: Completion) -> Evidence:
+    """The evidence that a request asked for."""
+    assert completion.evidence is not None
+    return completion.evidence

@@ -14,7 +14,7 @@ from inspect_lda.engines.base import (
 from inspect_lda.engines.transformers import TransformersEngine
 from inspect_lda.pair import Pair, PairSpec
 from tests.engines.reference import reference_logits
-from tests.engines.requests import PROMPTS, request, run
+from tests.engines.requests import PROMPTS, request, run, told
 
 
 async def test_sampled_distribution_is_exact_per_row_in_a_mixed_batch(
@@ -76,7 +76,7 @@ async def test_evidence_is_what_the_reference_says(
     asked = request(PROMPTS[1], 0.8, 6, Sampling(temperature=0.9, seed=3))
     asked = replace(asked, sampling=replace(asked.sampling, logit_bias={}))
     got = await engine.generate(asked)
-    evidence = got.evidence
+    evidence = told(got)
     assert evidence.per_token is not None
     columns = evidence.per_token.unpack()
     ids = list(asked.prompt)
@@ -119,8 +119,8 @@ async def test_weights_are_one_at_alpha_zero_and_unbiased_above(
     finally:
         engine.close()
     plain, amplified = completions[::2], completions[1::2]
-    assert all(c.evidence.log_weight == 0 for c in plain)
-    weights = torch.tensor([math.exp(c.evidence.log_weight) for c in amplified])
+    assert all(told(c).log_weight == 0 for c in plain)
+    weights = torch.tensor([math.exp(told(c).log_weight) for c in amplified])
     assert float(weights.mean()) == pytest.approx(
         1, abs=4 * float(weights.std()) / math.sqrt(len(weights))
     )
@@ -145,11 +145,11 @@ async def test_references_are_under_the_request_s_own_sampling(
         for alpha in (0.0, -1.0)
     ]
     at_after, at_before = await run(engine, [after, before])
-    assert at_after.evidence.log_q is not None
-    assert at_after.evidence.log_p_after == at_after.evidence.log_q
-    assert at_before.evidence.log_q is not None
-    assert at_before.evidence.log_p_before == at_before.evidence.log_q
-    assert at_before.evidence.log_p_after != at_before.evidence.log_q
+    assert told(at_after).log_q is not None
+    assert told(at_after).log_p_after == told(at_after).log_q
+    assert told(at_before).log_q is not None
+    assert told(at_before).log_p_before == told(at_before).log_q
+    assert told(at_before).log_p_after != told(at_before).log_q
 
 
 async def test_an_identity_pair_has_one_probability_at_every_alpha(
@@ -158,7 +158,7 @@ async def test_an_identity_pair_has_one_probability_at_every_alpha(
     engine = TransformersEngine(replace(spec, before=spec.after))
     asked = Request(PROMPTS[0], 5.0, replace(TRUNCATED, seed=3), max_tokens=15)
     try:
-        evidence = (await engine.generate(asked)).evidence
+        evidence = told(await engine.generate(asked))
     finally:
         engine.close()
     # Both halves are one tensor: a bias must not fall on it twice.
@@ -168,7 +168,7 @@ async def test_an_identity_pair_has_one_probability_at_every_alpha(
 
 
 async def test_a_greedy_draw_is_certain(engine: TransformersEngine) -> None:
-    evidence = (await engine.generate(request(PROMPTS[0], 1.0, 5))).evidence
+    evidence = told(await engine.generate(request(PROMPTS[0], 1.0, 5)))
     assert evidence.log_q == 0
     assert evidence.log_p_after is not None
     assert evidence.log_p_after < 0
@@ -204,7 +204,7 @@ async def test_a_token_outside_the_references_nucleus_is_still_readable(
         -1
     )
     assert token != int(log_after.argmax())
-    evidence = got.evidence
+    evidence = told(got)
     assert evidence.log_p_after is None
     assert evidence.log_weight == -math.inf
     assert evidence.log_p_plain == pytest.approx(float(log_after[token]), abs=1e-4)

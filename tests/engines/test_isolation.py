@@ -16,7 +16,7 @@ from inspect_lda.engines.sampler import Sampler
 from inspect_lda.engines.transformers import TransformersEngine
 from inspect_lda.pair import Pair, PairSpec
 from tests.engines.reference import reference_logits
-from tests.engines.requests import PROMPTS, request, run
+from tests.engines.requests import PROMPTS, request, run, told
 from tests.tiny import EOS, save_checkpoint, tiny_model, tiny_tokenizer
 
 EMBEDDING = "model.embed_tokens.weight"
@@ -95,7 +95,7 @@ async def test_the_smallest_completions(
     longer, short = await run(engine, [request(), request(max_tokens=tokens)])
     assert len(longer.tokens) == 12
     assert (len(short.tokens), short.stop_reason) == (tokens, "max_tokens")
-    assert short.evidence.n_tokens == tokens
+    assert told(short).n_tokens == tokens
 
 
 async def test_penalties_count_this_row_s_own_tokens(

@@ -17,7 +17,7 @@ from inspect_lda.engines.base import (
 from inspect_lda.engines.transformers import TransformersEngine
 from inspect_lda.pair import Pair, PairSpec
 from tests.engines.reference import reference_decode
-from tests.engines.requests import PROMPTS, no_eos, request, run
+from tests.engines.requests import PROMPTS, no_eos, request, run, told
 from tests.tiny import ARCHITECTURES, EOS, save_checkpoint, tiny_model, tiny_tokenizer
 
 EMBEDDING = "model.embed_tokens.weight"
@@ -94,7 +94,7 @@ async def test_end_of_turn_stops_and_is_counted(engine: TransformersEngine) -> N
     got = await engine.generate(asked)
     assert got.tokens == (EOS,)
     assert got.stop_reason == "stop"
-    assert got.evidence.n_tokens == 1
+    assert told(got).n_tokens == 1
 
 
 async def test_stop_strings_are_per_row(engine: TransformersEngine, pair: Pair) -> None:

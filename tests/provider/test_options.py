@@ -126,7 +126,7 @@ def test_a_missing_checkpoint_name_is_refused() -> None:
         ({"lda": {"alfa": 1}}, ['"alfa"', "did you mean 'alpha'"]),
         ({"lda": {"alpha": "x"}}, ['extra_body["lda"]["alpha"]', "not a number"]),
         ({"lda": {"min_p": 1}}, ['"min_p"', "below 1"]),
-        ({"lda": {"evidence": "none"}}, ['"evidence"', "tokens or summary"]),
+        ({"lda": {"evidence": "all"}}, ['"evidence"', "summary or none"]),
         ({"lda": {"score": "I"}}, ['"score"', '"target"']),
         ({"lda": {"score": {}}}, ['["score"]["target"] is missing']),
         ({"lda": {"score": {"target": ""}}}, ['"target"', "non-empty"]),
