@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from inspect_lda.chat import RenderForm
 from inspect_lda.engines import ENGINES, check_engine
 from inspect_lda.errors import LDAError
 from inspect_lda.evidence import EvidenceLevel
@@ -120,6 +121,11 @@ class RequestOptions(BaseModel):
     )
     evidence: EvidenceLevel | None = Field(
         default=None, description="tokens, summary or none"
+    )
+    render: RenderForm | None = Field(
+        default=None,
+        description="chat (the template), none (the text of the messages as it is) or "
+        "user (the template up to the last user turn, whose beginning the text is)",
     )
     score: dict[str, Any] | None = Field(
         default=None, description='a mapping {"target": text, "alphas": [numbers]}'

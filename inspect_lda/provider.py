@@ -92,7 +92,7 @@ class LDAModelAPI(ModelAPI):
                 "call. Allowed: auto, none"
             )
         renderer = await self._ready_renderer()
-        prompt = renderer.render(input, tools)
+        prompt = renderer.render(input, tools, settings.render)
         engine = await self._ready_engine()
         facts = await facts_of(engine, self.after, self.options)
         call = Call(self.model_name, engine, renderer, prompt, settings, facts)

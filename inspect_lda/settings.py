@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from inspect_ai.model import GenerateConfig
 
+from inspect_lda.chat import RenderForm
 from inspect_lda.engines.base import Sampling
 from inspect_lda.errors import LDAError
 from inspect_lda.evidence import EvidenceLevel
@@ -76,6 +77,7 @@ class Settings:
         top_logprobs: Alternatives a step; None for no log-probabilities at all.
         parallel_tools: False keeps only the first tool call of a completion.
         evidence: How much evidence to record.
+        render: How the conversation becomes text.
         score: The string to teacher-force instead of sampling, if asked.
     """
 
@@ -88,6 +90,7 @@ class Settings:
     top_logprobs: int | None
     parallel_tools: bool
     evidence: EvidenceLevel
+    render: RenderForm
     score: ScoreOptions | None
 
     def sampling_of(self, choice: int) -> Sampling:
@@ -133,6 +136,7 @@ def read_config(config: GenerateConfig, options: ModelOptions) -> Settings:
         top_logprobs=_top_logprobs(config),
         parallel_tools=config.parallel_tool_calls is not False,
         evidence=request.evidence or options.evidence,
+        render=request.render or "chat",
         score=score,
     )
 

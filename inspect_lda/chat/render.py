@@ -13,10 +13,13 @@ from typing import Any
 from inspect_ai.model import ChatMessage, ChatMessageAssistant
 from inspect_ai.tool import ToolInfo
 
+from inspect_lda.chat import RenderForm
 from inspect_lda.chat.messages import Message, as_dict, join, merge_users, with_system
 from inspect_lda.chat.templates import PLAIN, fit_call_ids, read_template, shows_tools
 from inspect_lda.chat.tools import as_functions, describe_tools
 from inspect_lda.errors import LDAError
+
+_SLOT = "lda_user_slot"
 
 
 @dataclass(frozen=True)
@@ -65,15 +68,29 @@ class ChatRenderer:
         )
 
     def render(
-        self, messages: Sequence[ChatMessage], tools: Sequence[ToolInfo] = ()
+        self,
+        messages: Sequence[ChatMessage],
+        tools: Sequence[ToolInfo] = (),
+        form: RenderForm = "chat",
     ) -> Prompt:
         """Render a conversation; a trailing assistant message is continued.
 
+        Args:
+            messages: The conversation.
+            tools: Tools the model may call.
+            form: "chat" applies the template; "none" joins the texts of the messages;
+                "user" stops inside the last message, a user's, which the model then
+                goes on writing (its text may be empty).
+
         Raises:
             LDAError: If the conversation is empty, holds media, or the template
-                refuses it.
+                refuses it; if `form` does not fit it.
         """
         dicts = [as_dict(m, native=self._native_tools) for m in messages]
+        if form == "user":
+            return self._render_user(dicts, tools)
+        if form == "none" or self._plain:
+            return self._render_plain(dicts, tools)
         if not any(m["content"].strip() or m.get("tool_calls") for m in dicts):
             raise LDAError(
                 "the prompt is empty: no message holds any text. Give at least one "
@@ -83,8 +100,6 @@ class ChatRenderer:
         continued = isinstance(last, ChatMessageAssistant) and not last.tool_calls
         if continued and not dicts[-1]["content"].strip():
             dicts, continued = dicts[:-1], False
-        if self._plain:
-            return self._render_plain(dicts, tools)
         if tools and not self._native_tools:
             dicts = with_system(dicts, describe_tools(tools))
         functions = as_functions(tools) if tools and self._native_tools else None
@@ -124,13 +139,36 @@ class ChatRenderer:
     ) -> Prompt:
         if tools:
             raise LDAError(
-                "tools need a chat template, and -M chat_template=none switches it "
-                "off. Give a template: -M chat_template=<file.jinja>"
+                "tools need a chat template, and -M chat_template=none or a request's "
+                "render='none' switches it off. Leave that out"
             )
         text = "\n".join(message["content"] for message in dicts)
-        return Prompt(
-            self._encode(text, special=True), text, continued=True, plain=True
-        )
+        ids = self._encode(text, special=True)
+        if not text.strip() and len(ids) == 0:
+            ids = self._begin()
+        return Prompt(ids, text, continued=True, plain=True)
+
+    def _begin(self) -> tuple[int, ...]:
+        bos = self.tokenizer.bos_token_id
+        if bos is None:
+            raise LDAError(
+                "the prompt is empty, and the tokenizer has no token to begin a text "
+                "with. Give at least one message with text"
+            )
+        return (bos,)
+
+    def _render_user(
+        self, dicts: Sequence[Message], tools: Sequence[ToolInfo]
+    ) -> Prompt:
+        if self._plain or tools or dicts[-1]["role"] != "user":
+            raise LDAError(
+                "render='user' leaves the last user turn open: it needs a chat "
+                "template, a user message at the end, and no tools"
+            )
+        slot = {**dicts[-1], "content": _SLOT}
+        whole = self._apply_or_explain([*dicts[:-1], slot], None, continued=False)
+        text = whole[: whole.index(_SLOT)] + dicts[-1]["content"]
+        return Prompt(self._encode(text, special=False), text, continued=True)
 
     def _apply_or_explain(
         self,
