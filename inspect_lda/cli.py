@@ -37,6 +37,27 @@ def report(log: str, png: Path | None, html: Path | None) -> None:
 
 
 @main.command()
+@click.argument("logs", nargs=-1, required=True)
+@click.option("--png", type=click.Path(path_type=Path), help="Write the picture here.")
+def series(logs: tuple[str, ...], png: Path | None) -> None:
+    """Print LOGS of one task on several checkpoints: where does a behaviour begin?
+
+    LOGS are files or folders, one log a checkpoint; nothing but logs is read.
+    """
+    from inspect_lda.report.loading import load_all
+    from inspect_lda.report.series import series_of
+    from inspect_lda.report.series_table import print_series
+    from inspect_lda.report.summary import summarise
+
+    found = series_of([summarise(log) for log in load_all(logs)])
+    print_series(found)
+    if png is not None:
+        from inspect_lda.report.series_figure import draw_series
+
+        _write(png, draw_series(found))
+
+
+@main.command()
 @click.option("--prompts-limit", type=int, default=None, help="Use fewer prompts.")
 @click.option("--alphas", default="0,0.5,1", show_default=True)
 @click.option("--max-tokens", type=int, default=12, show_default=True)

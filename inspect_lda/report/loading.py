@@ -1,5 +1,6 @@
 """Getting a log that can be reported on, or saying why there is none."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from inspect_ai.log import EvalLog, list_eval_logs, read_eval_log
@@ -31,6 +32,25 @@ def load(location: str) -> EvalLog:
             "counts them"
         )
     return log
+
+
+def load_all(locations: Sequence[str]) -> list[EvalLog]:
+    """Read finished logs; a folder means all of its logs.
+
+    Raises:
+        LDAError: As `load` does, and if there are none.
+    """
+    files: list[str] = []
+    for location in locations:
+        path = Path(location).expanduser()
+        if "://" in location or not path.is_dir():
+            files.append(location)
+            continue
+        found = [log.name for log in list_eval_logs(str(path), descending=False)]
+        if not found:
+            raise LDAError(f"{path}: no Inspect log in this folder")
+        files += found
+    return [load(file) for file in files]
 
 
 def _resolve(location: str) -> str:
