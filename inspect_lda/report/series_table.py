@@ -1,7 +1,7 @@
 """A series of checkpoints in a terminal."""
 
 from rich import box
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -19,7 +19,7 @@ def print_series(series: Series, console: Console | None = None) -> None:
         cells = [_cell(track, index) for track in series.tracks]
         table.add_row(Text(name), *cells)
     before = series.baseline
-    parts = [
+    parts: list[RenderableType] = [
         Text(f"{series.summaries[0].pattern}: rate by checkpoint", style="bold"),
         Text(f"before training: {before.k}/{before.n} = {percent(before.rate)}"),
         table,
