@@ -22,7 +22,7 @@ class Design:
         prompts: The prompts.
         alphas: The sweep, sorted.
         behaviour: What is looked for.
-        system: System message of all prompts, if any.
+        system: System message of all prompts that do not bring their own, if any.
         control: Whether a control pair is there to be asked.
         exact: Whether to compute exact probabilities (needs a known target).
     """
@@ -68,12 +68,13 @@ class Design:
         if arm == TRIGGERED:
             text = self.behaviour.triggered(text)
         messages: list[ChatMessage] = [ChatMessageUser(content=text)]
-        if self.system:
-            messages.insert(0, ChatMessageSystem(content=self.system))
+        system = self.system if prompt.system is None else prompt.system
+        if system:
+            messages.insert(0, ChatMessageSystem(content=system))
         shown = "all" if alpha is None else label(alpha)
         return Sample(
             id=f"{prompt.id}|a={shown}|{arm}",
-            input=messages if self.system else text,
+            input=messages if system else text,
             target=self.behaviour.target or self.behaviour.pattern,
             metadata={
                 "alpha": alpha,

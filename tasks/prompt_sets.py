@@ -4,60 +4,32 @@ import hashlib
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import ValidationError
 
 from inspect_lda.errors import LDAError, nearest
+from inspect_lda.tasks._prompt_file import (
+    SCHEMA,
+    Defaults,
+    Kind,
+    Prefix,
+    Prompt,
+    PromptFile,
+)
 
-SCHEMA = "inspect_lda.prompts/1"
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+__all__ = [
+    "Defaults",
+    "Kind",
+    "Prefix",
+    "Prompt",
+    "PromptFile",
+    "PromptSet",
+    "builtin_names",
+    "load_prompts",
+]
 
-
-class Prompt(BaseModel):
-    """One prompt.
-
-    Attributes:
-        id: Unique in its set; part of sample ids, so keep it stable.
-        input: The user's turn.
-        category: For breakdowns.
-        group: Cluster key: paraphrases of one idea share it. Defaults to the id.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    id: Text
-    input: Text
-    category: str = ""
-    group: str = ""
-
-    @property
-    def cluster(self) -> str:
-        """The group, or the prompt itself."""
-        return self.group or self.id
-
-
-class Defaults(BaseModel):
-    """What all prompts of a set share: an optional system message."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    system: str | None = None
-
-
-class PromptFile(BaseModel):
-    """The file, field by field. `license` may say "unknown", but must say something."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    schema_: Literal["inspect_lda.prompts/1"] = Field(alias="schema")
-    id: Text
-    version: int
-    license: Text
-    behaviour: Text
-    defaults: Defaults = Defaults()
-    prompts: tuple[Prompt, ...] = Field(min_length=1)
+EXAMPLES: dict[Kind, str] = {"prompt": "builtin:everyday", "prefix": "builtin:prefixes"}
 
 
 @dataclass(frozen=True)
@@ -75,7 +47,7 @@ class PromptSet:
             "spec": self.spec,
             "id": self.content.id,
             "version": self.content.version,
-            "license": self.content.license,
+            "license": ", ".join(self.content.licenses),
             "sha256": self.sha256,
             "prompts": len(self.content.prompts),
         }
@@ -96,11 +68,16 @@ class PromptSet:
         return tuple(prompts[i * len(prompts) // limit] for i in range(limit))
 
 
-def load_prompts(spec: str) -> PromptSet:
+def load_prompts(spec: str, kind: Kind | None = "prompt") -> PromptSet:
     """Load `builtin:NAME` or the path of a YAML file.
 
+    Args:
+        spec: Which set.
+        kind: What the caller can ask: whole turns, or starts of them; None for both.
+
     Raises:
-        LDAError: If there is no such set, or it breaks the schema; says where.
+        LDAError: If there is no such set, it breaks the schema (says where), or is of
+            the other kind.
     """
     raw = _read(spec)
     try:
@@ -109,8 +86,14 @@ def load_prompts(spec: str) -> PromptSet:
         raise LDAError(f"prompts={spec!r} is no YAML: {error}") from error
     except ValidationError as error:
         raise LDAError(f"prompts={spec!r} breaks {SCHEMA}: {_first(error)}") from error
-    for field in ("id", "input"):
-        _unique(spec, field, [getattr(prompt, field) for prompt in content.prompts])
+    if kind is not None and kind != content.kind:
+        raise LDAError(
+            f"prompts={spec!r} is of kind {content.kind!r}, here a set of kind "
+            f"{kind!r} is needed, e.g. {EXAMPLES[kind]}"
+        )
+    asked = [content.complete(prompt) for prompt in content.prompts]
+    _unique(spec, "id", [(None, prompt.id) for prompt in asked])
+    _unique(spec, "input", [(prompt.system or None, prompt.input) for prompt in asked])
     return PromptSet(spec, hashlib.sha256(raw).hexdigest(), content)
 
 
@@ -146,9 +129,13 @@ def _first(error: ValidationError) -> str:
     return f"{place}: {first['msg']} (got {first['input']!r:.60}){more}"
 
 
-def _unique(spec: str, field: str, values: list[str]) -> None:
-    seen: set[str] = set()
-    for value in values:
-        if value in seen:
-            raise LDAError(f"prompts={spec!r}: {field} {value!r:.80} occurs twice")
-        seen.add(value)
+def _unique(spec: str, field: str, values: list[tuple[str | None, str]]) -> None:
+    """Each (system, text) once: a text may recur under another system message."""
+    seen: set[tuple[str | None, str]] = set()
+    for system, text in values:
+        if (system, text) in seen:
+            under = f" under system {system!r:.80}" if system else ""
+            raise LDAError(
+                f"prompts={spec!r}: {field} {text!r:.80} occurs twice{under}"
+            )
+        seen.add((system, text))

@@ -30,7 +30,7 @@ def written(path: Path, **changes: object) -> str:
 
 @pytest.mark.parametrize("name", builtin_names())
 def test_builtin_sets_load(name: str) -> None:
-    found = load_prompts(f"builtin:{name}")
+    found = load_prompts(f"builtin:{name}", kind=None)
     assert found.content.id == name
     assert (
         len(found.record["sha256"] if isinstance(found.record["sha256"], str) else "")
