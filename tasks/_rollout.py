@@ -1,17 +1,36 @@
 """The solver: one completion, or one teacher-forced score, at the sample's alpha."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from inspect_ai.model import GenerateConfig, Model, get_model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
 from inspect_lda.arms import CONTROL, EXACT
+from inspect_lda.chat import RenderForm
 from inspect_lda.seeds import derive_seed
 from inspect_lda.tasks._behaviour import require_lda
 
 CONNECTIONS = 64
 """Requests in flight, unless --max-connections says otherwise. Inspect would start with
 20 and share them among the arms, which leaves half of an engine's batch empty."""
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How all requests of a task are sampled.
+
+    Attributes:
+        temperature: Of every request, the control pair's included.
+        max_tokens: Likewise.
+        seed: Base of the requests' own seeds.
+        render: "chat", "none" (no template) or "user" (the model writes the user).
+    """
+
+    temperature: float
+    max_tokens: int
+    seed: int = 0
+    render: RenderForm = "chat"
 
 
 def eval_config(temperature: float, max_tokens: int) -> GenerateConfig:
@@ -23,7 +42,11 @@ def eval_config(temperature: float, max_tokens: int) -> GenerateConfig:
 
 @solver
 def rollout(
-    alphas: list[float], temperature: float, max_tokens: int, seed: int
+    alphas: list[float],
+    temperature: float,
+    max_tokens: int,
+    seed: int,
+    render: RenderForm = "chat",
 ) -> Solver:
     """Ask the pair once, at the alpha and in the arm of the sample's metadata.
 
@@ -32,6 +55,7 @@ def rollout(
         temperature: Of every request, the control pair's included.
         max_tokens: Likewise.
         seed: Base of the requests' own seeds.
+        render: How prompts become text.
     """
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
@@ -41,6 +65,8 @@ def rollout(
         options: dict[str, Any] = {"alpha": alpha}
         if arm == EXACT:
             options = {"score": {"target": state.target.text, "alphas": alphas}}
+        if render != "chat":
+            options["render"] = render
         state.output = await _model(arm).generate(
             state.messages,
             config=GenerateConfig(

