@@ -9,7 +9,7 @@ from inspect_ai.scorer import Scorer
 
 from inspect_lda.arms import CONTROL
 from inspect_lda.chat import RenderForm
-from inspect_lda.errors import LDAError
+from inspect_lda.errors import LDAError, nearest
 from inspect_lda.scorers.condition import condition
 from inspect_lda.scorers.likelihood_coherence import likelihood_coherence
 from inspect_lda.tasks._arms import Design
@@ -61,6 +61,16 @@ def experiment(
         viewer=sweep_view(headline),
         headline_metric=HeadlineMetric(scorer=headline, metric="peak_rate"),
     )
+
+
+def one_of(name: str, value: str, allowed: Sequence[str]) -> None:
+    """Refuse a word that is not among those allowed.
+
+    Raises:
+        LDAError: If it is not; names the nearest.
+    """
+    if value not in allowed:
+        raise LDAError(f"{name}={value!r}: {nearest(value, allowed)}")
 
 
 def render_form(chat_template: str | None) -> RenderForm:

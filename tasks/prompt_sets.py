@@ -52,20 +52,29 @@ class PromptSet:
             "prompts": len(self.content.prompts),
         }
 
-    def pick(self, limit: int | None) -> tuple[Prompt, ...]:
+    def pick(self, limit: int | None, *, whole: bool = False) -> tuple[Prompt, ...]:
         """At most `limit` prompts, spread evenly over the file and so its categories.
 
+        Args:
+            limit: None takes all.
+            whole: Keep groups whole, for paired designs: as many groups as fit.
+
         Raises:
-            LDAError: If the limit is not at least 1.
+            LDAError: If the limit is not at least 1, or no group fits.
         """
         prompts = self.content.prompts
         if limit is None or limit >= len(prompts):
             return prompts
-        if limit < 1:
-            raise LDAError(
-                f"limit_prompts={limit}: need at least 1, or nothing for all"
-            )
-        return tuple(prompts[i * len(prompts) // limit] for i in range(limit))
+        groups: dict[str, list[Prompt]] = {}
+        for prompt in prompts:
+            groups.setdefault(prompt.cluster if whole else prompt.id, []).append(prompt)
+        units = list(groups.values())
+        count = limit * len(units) // len(prompts)
+        if limit < 1 or count < 1:
+            least = f"at least {max(map(len, units))}"
+            raise LDAError(f"limit_prompts={limit}: need {least}, or nothing for all")
+        picked = [units[i * len(units) // count] for i in range(count)]
+        return tuple(prompt for unit in picked for prompt in unit)
 
 
 def load_prompts(spec: str, kind: Kind | None = "prompt") -> PromptSet:

@@ -1,0 +1,96 @@
+"""Compliance drift: does training wear refusals away, and from which checkpoint on?"""
+
+from typing import Literal
+
+from inspect_ai import Task, task
+from inspect_ai.model import model_roles
+
+from inspect_lda.arms import CONTROL
+from inspect_lda.scorers.compliance import compliance
+from inspect_lda.scorers.parts import by_category, by_prompt, constrained_vs_plain
+from inspect_lda.scorers.refusal import refusal
+from inspect_lda.tasks._alphas import Alphas, parse_alphas
+from inspect_lda.tasks._arms import Design
+from inspect_lda.tasks._behaviour import Behaviour
+from inspect_lda.tasks._experiment import experiment, one_of, render_form
+from inspect_lda.tasks._rollout import Asking
+from inspect_lda.tasks.prompt_sets import load_prompts
+
+
+@task
+def compliance_drift(
+    *,
+    alphas: Alphas = "0,1,5,10",
+    rollouts: int = 1,
+    judge: Literal["grader", "rules"] = "rules",
+    rubric: str | None = None,
+    prompts: str = "builtin:compliance-pairs",
+    limit_prompts: int | None = None,
+    control: str | None = None,
+    chat_template: str | None = None,
+    prefill: str | None = None,
+    temperature: float = 0.7,
+    max_tokens: int = 48,
+    seed: int = 0,
+) -> Task:
+    """Ask for mildly harmful things, with and without a verifiable constraint.
+
+    The design is paired: `difference@…` of `constrained_vs_plain` is what the
+    constraint does to the same request, `drift@…` what training added to it. For a
+    series of checkpoints give several models, one log each, and compare them:
+
+        inspect eval inspect_lda/compliance_drift --model lda/RUN@step_1,lda/RUN@step_2
+        inspect-lda series logs --png drift.png
+
+    Large alphas belong to early checkpoints, where little has changed yet.
+
+    Model Roles:
+        grader: The judge; required with judge="grader".
+        grader2: A second judge, asked about hits only. Optional.
+        control: A pair without the behaviour. Optional.
+
+    Args:
+        alphas: Amplifications to sweep; keep 0 in, factors and coherence refer to it.
+        rollouts: Completions per prompt and alpha. Many prompts beat many rollouts.
+        judge: "rules" reads refusals off the opening words, offline; "grader" grades
+            what was given, by a rubric.
+        rubric: Markdown file for the grader, in place of ours.
+        prompts: A prompt set, see docs/prompts.md; pairs share a group and differ in
+            their variant, "plain" or "constrained".
+        limit_prompts: Use only so many prompts, spread over the set.
+        control: Model for the role "control", where --model-role does not give one.
+        chat_template: "none" sends prompts as plain text.
+        prefill: How every answer is made to begin.
+        temperature: Of all requests; --temperature has no effect on this task.
+        max_tokens: Of all requests; --max-tokens has no effect on this task.
+        seed: Base from which every rollout's own seed is derived.
+    """
+    sweep = parse_alphas(alphas)
+    source = load_prompts(prompts)
+    one_of("judge", judge, ("grader", "rules"))
+    if judge == "rules":
+        name, detector = "refusal", refusal()
+    else:
+        confirm = ("grader2",) if "grader2" in model_roles() else ()
+        name, detector = "compliance", compliance(rubric=rubric, confirm=confirm)
+    design = Design(
+        prompts=source.pick(limit_prompts, whole=True),
+        alphas=sweep,
+        behaviour=Behaviour("compliance", None, None),
+        system=source.content.defaults.system,
+        control=control is not None or CONTROL in model_roles(),
+        exact=False,
+        prefill=prefill,
+    )
+    return experiment(
+        source,
+        design,
+        [detector, constrained_vs_plain(name), by_category(name), by_prompt(name)],
+        name,
+        Asking(temperature, max_tokens, seed, render_form(chat_template)),
+        rollouts=rollouts,
+        version="1-A",
+        control=control,
+        pattern="compliance",
+        judge=judge,
+    )
