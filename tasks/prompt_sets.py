@@ -22,6 +22,7 @@ from inspect_lda.tasks._prompts.mapping import Mapped, map_rows
 from inspect_lda.tasks._prompts.sources import Loaded, builtin_names, load_source
 
 __all__ = [
+    "Columns",
     "Defaults",
     "Kind",
     "Prefix",

