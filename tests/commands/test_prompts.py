@@ -105,9 +105,7 @@ def test_options_of_a_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert "no adapter fits" in refused.output
     taken = run("check", table(tmp_path, row), "--columns", "input=q,category=kind")
     assert "category: sailing 1" in taken.output
-    with serving(tmp_path) as (server, authority):
-        monkeypatch.setenv("SSL_CERT_FILE", str(authority))
-        monkeypatch.setenv("INSPECT_LDA_CACHE", str(tmp_path / "cache"))
+    with serving(tmp_path, monkeypatch) as server:
         server.routes["/set.csv"] = data = b"goal,target\nSing.,La\n"
         address = server.url("/set.csv")
         assert "is not pinned" in run("check", address).output

@@ -19,9 +19,7 @@ COMMIT = "0123456789abcdef" * 2 + "01234567"
 
 @pytest.fixture
 def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebServer]:
-    monkeypatch.setenv("INSPECT_LDA_CACHE", str(tmp_path / "cache"))
-    with serving(tmp_path) as (server, authority):
-        monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    with serving(tmp_path, monkeypatch) as server:
         server.routes["/set.csv"] = SET
         yield server
 
@@ -159,7 +157,7 @@ def test_servers_that_cannot_be_trusted_or_reached(
 ) -> None:
     with pytest.raises(LDAError, match="cannot be found"):
         fetch("https://no-such-host.invalid/set.csv")
-    with serving(tmp_path) as (gone, _):
+    with serving(tmp_path, monkeypatch) as gone:
         address = gone.url("/set.csv")
     with pytest.raises(LDAError, match="refused"):
         fetch(address)

@@ -29,9 +29,7 @@ def test_a_pinned_file_of_questions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     raw = Path(betley(tmp_path)).read_bytes()
-    with serving(tmp_path) as (server, authority):
-        monkeypatch.setenv("SSL_CERT_FILE", str(authority))
-        monkeypatch.setenv("INSPECT_LDA_CACHE", str(tmp_path / "cache"))
+    with serving(tmp_path, monkeypatch) as server:
         server.routes["/questions.yaml"] = raw
         spec = f"{server.url('/questions.yaml')}#sha256={digest(raw)}"
         log = run(tmp_path, prompts=spec)

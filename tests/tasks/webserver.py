@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import trustme
 
 Route = bytes | Callable[["Handler"], None]
@@ -33,13 +34,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     server: WebServer
 
+    def do_HEAD(self) -> None:
+        """Answer like GET, without a body."""
+        self.do_GET()
+
     def do_GET(self) -> None:
         """Answer from the routes."""
         path = self.path.partition("?")[0]
         self.server.asked.append(path)
         route = self.server.routes.get(path)
         if route is None:
-            self.send_error(404)
+            # The header is what a hub says, and what its clients go by.
+            missing = {"X-Error-Code": "EntryNotFound", "Content-Length": "0"}
+            self.answer(missing, status=404)
         elif isinstance(route, bytes):
             self.answer({"Content-Length": str(len(route))}, route)
         else:
@@ -53,7 +60,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def log_message(self, *args: object) -> None:
         """Say nothing."""
@@ -80,20 +88,23 @@ def endless(pause: float) -> Callable[[Handler], None]:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[tuple[WebServer, Path]]:
-    """A running server, and the file with the authority that a client has to trust."""
+def serving(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[WebServer]:
+    """A running server, trusted by its clients; with a download cache of its own."""
     authority = trustme.CA()
     trusted = folder / "authority.pem"
     authority.cert_pem.write_to_path(str(trusted))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+    patch.setenv("SSL_CERT_FILE", str(trusted))
+    patch.setenv("NO_PROXY", "*")
+    patch.setenv("INSPECT_LDA_CACHE", str(folder / "cache"))
     server = WebServer()
     server.socket = context.wrap_socket(server.socket, server_side=True)
     # A client that does not trust us breaks the handshake; that is no news.
     server.handle_error = lambda request, client_address: None  # type: ignore[method-assign]
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
-        yield server, trusted
+        yield server
     finally:
         server.shutdown()
         server.server_close()
