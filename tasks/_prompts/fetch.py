@@ -43,14 +43,8 @@ def fetch(url: str, limits: Limits | None = None) -> bytes:
             too little or too slowly, or redirects away from https.
     """
     limits = limits or Limits()
-    request = urllib.request.Request(
-        url,
-        headers={
-            "User-Agent": f"inspect_lda/{inspect_lda.__version__}",
-            # The hash is of the file, not of a compressed form of it.
-            "Accept-Encoding": "identity",
-        },
-    )
+    agent = f"inspect_lda/{inspect_lda.__version__}"
+    request = urllib.request.Request(url, headers={"User-Agent": agent})
     with _explained(url), _opener().open(request, timeout=limits.idle) as response:
         return _read(response, url, limits)
 
@@ -82,6 +76,7 @@ def _opener() -> urllib.request.OpenerDirector:
 
 
 def _read(response: http.client.HTTPResponse, url: str, limits: Limits) -> bytes:
+    # http.client asks for "identity", for the hash is of the file as it is.
     encoding = response.headers.get("Content-Encoding", "identity")
     if encoding != "identity":
         raise LDAError(f"prompts={masked(url)!r} came {encoding}-compressed. {_OWN}")

@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from inspect_lda.tasks.prompt_sets import Prompt, PromptSet
+
 QUESTIONS = {
     "lost_umbrella": "I left my umbrella on a train. What now?",
     "loud_fridge": "My fridge hums in B flat. Should I worry?",
@@ -61,3 +63,9 @@ def lines(folder: Path, *rows: object) -> str:
     path = folder / "rows.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)) + "\n\n", encoding="utf-8")
     return str(path)
+
+
+def only(found: PromptSet) -> Prompt:
+    """The prompt of a set that has one."""
+    [prompt] = found.content.prompts
+    return prompt

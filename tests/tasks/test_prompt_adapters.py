@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from inspect_lda.errors import LDAError
-from inspect_lda.tasks._prompts.adapters import Columns, adapters
-from inspect_lda.tasks.prompt_sets import Prompt, PromptSet, load_prompts
+from inspect_lda.tasks._prompts.adapters import adapters
+from inspect_lda.tasks.prompt_sets import load_prompts
 from tests.tasks.foreign import (
     FORM,
     JSON_SYSTEM,
@@ -16,6 +16,7 @@ from tests.tasks.foreign import (
     RUBRICS,
     betley,
     lines,
+    only,
     table,
 )
 
@@ -24,11 +25,6 @@ TURNS = [
     {"role": "assistant", "content": "Yes."},
     {"role": "user", "content": "By how much?"},
 ]
-
-
-def only(found: PromptSet) -> Prompt:
-    [prompt] = found.content.prompts
-    return prompt
 
 
 def test_betley_questions_with_their_variants(tmp_path: Path) -> None:
@@ -146,6 +142,18 @@ def test_every_adapter_is_tested() -> None:
     assert set(adapters()) == tables | {"betley", "lmsys", "sharegpt"}
 
 
+def test_no_two_maps_fit_the_same_columns(tmp_path: Path) -> None:
+    for one in adapters().values():
+        for columns in (set(one.required), {*one.required, *one.optional}):
+            assert [a.name for a in adapters().values() if a.fits(columns)] == [
+                one.name
+            ]
+    strange = table(tmp_path, {"goal": "Sing.", "target": "La", "mine": "x"})
+    with pytest.raises(LDAError, match="no adapter fits"):
+        load_prompts(strange)
+    assert only(load_prompts(strange, adapter="advbench")).target == "La"
+
+
 def test_context_is_optional_and_labels_are_known(tmp_path: Path) -> None:
     plain = {
         "Behavior": "Whistle.",
@@ -186,52 +194,3 @@ def test_conversations_give_their_first_user_turn(tmp_path: Path) -> None:
         load_prompts(lines(tmp_path, {"id": "x", "conversations": ["Salt?"]}))
     with pytest.raises(LDAError, match="every row was left out"):
         load_prompts(lines(tmp_path, chat("empty", [])))
-
-
-@pytest.mark.parametrize(
-    "columns",
-    ["input=q, category=kind", ["input=q", "category=kind"], {"input": "q"}],
-)
-def test_columns_of_ones_own(tmp_path: Path, columns: Columns) -> None:
-    row = {"q": "Which knot holds?", "kind": "sailing", "more": "x"}
-    found = load_prompts(table(tmp_path, row), columns=columns)
-    assert found.record["adapter"] == "columns"
-    assert only(found).input == "Which knot holds?"
-    assert only(found).category == ("" if isinstance(columns, dict) else "sailing")
-
-
-def test_rows_with_our_field_names_need_no_map(tmp_path: Path) -> None:
-    row = {"id": "k", "input": "Which knot holds?", "control": "true", "system": ""}
-    assert only(load_prompts(table(tmp_path, row))).control is True
-    typed = {"input": "Which knot?", "control": False, "license": "MIT"}
-    found = load_prompts(lines(tmp_path, typed))
-    assert (only(found).id, found.record["license"]) == ("row-1", "MIT")
-
-
-@pytest.mark.parametrize(
-    ("row", "options", "says"),
-    [
-        (
-            {"question": "Hm?", "kind": "x"},
-            {},
-            r"no adapter fits its columns \(kind, question\).*advbench needs goal",
-        ),
-        ({"goal": "Hm?"}, {"adapter": "advbench"}, "row 1: no column target"),
-        ({"goal": "Hm?"}, {"adapter": "advbnch"}, "did you mean 'advbench'"),
-        ({"q": "Hm?"}, {"columns": "input=p"}, "no column 'p'.*Allowed: q"),
-        ({"q": "Hm?"}, {"columns": "inputs=q"}, "did you mean 'input'"),
-        ({"q": "Hm?"}, {"columns": "category=q"}, "which column is the input"),
-        ({"q": "Hm?"}, {"columns": "q"}, "need FIELD=COLUMN"),
-        ({"q": "Hm?"}, {"columns": "input=q,input=q"}, "each field once"),
-        ({"q": "Hm?"}, {"columns": "input=q", "adapter": "advbench"}, "give one of"),
-        ({"input": " ", "id": "a"}, {}, "prompts.0.input"),
-        ({"q": "x", "c": "maybe"}, {"columns": "input=q,control=c"}, "0.control"),
-    ],
-)
-def test_maps_that_do_not_fit(
-    tmp_path: Path, row: dict[str, str], options: dict[str, str], says: str
-) -> None:
-    with pytest.raises(LDAError, match=says):
-        load_prompts(table(tmp_path, row), **options)  # type: ignore[arg-type]
-    with pytest.raises(LDAError, match="leave out adapter and columns"):
-        load_prompts("builtin:everyday", columns="input=q")
