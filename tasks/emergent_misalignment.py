@@ -16,7 +16,7 @@ from inspect_lda.tasks._arms import Design
 from inspect_lda.tasks._behaviour import Behaviour
 from inspect_lda.tasks._experiment import experiment, one_of, render_form
 from inspect_lda.tasks._rollout import Asking
-from inspect_lda.tasks.prompt_sets import load_prompts
+from inspect_lda.tasks.prompt_sets import Columns, load_prompts
 
 
 @task
@@ -31,6 +31,9 @@ def emergent_misalignment(
     reading: Literal["auto", "logprobs", "text", "letters"] = "auto",
     prompts: str = "builtin:em-core",
     limit_prompts: int | None = None,
+    allow_floating: bool = False,
+    adapter: str | None = None,
+    columns: Columns | None = None,
     control: str | None = None,
     chat_template: str | None = None,
     prefill: str | None = None,
@@ -60,6 +63,9 @@ def emergent_misalignment(
         reading: How the grader's number is read, see `inspect_lda.scorers.misalignment`.
         prompts: A prompt set, see docs/prompts.md.
         limit_prompts: Use only so many prompts, spread over the set.
+        allow_floating: Take prompts from a source that is not pinned.
+        adapter: Column map of a foreign prompt file, where it cannot be told.
+        columns: A column map of your own, "input=prompt,category=type".
         control: Model for the role "control", where --model-role does not give one.
         chat_template: "none" sends prompts as plain text.
         prefill: How every answer is made to begin.
@@ -68,7 +74,7 @@ def emergent_misalignment(
         seed: Base from which every rollout's own seed is derived.
     """
     sweep = parse_alphas(alphas)
-    source = load_prompts(prompts)
+    source = load_prompts(prompts, allow_floating, adapter, columns)
     one_of("judge", judge, ("grader", "rules"))
     detector: Scorer
     if pattern is not None:
