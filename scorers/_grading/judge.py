@@ -119,8 +119,7 @@ class Grader:
         if last:
             raise Undecided(
                 "grader_failed",
-                f"{model} gave no alternatives to its tokens (at temperature 0 an lda/ "
-                "model has none): use reading='text' or 'letters'",
+                f"{model} gave no alternatives to its tokens: use reading='text'",
                 output.completion,
             )
         return None

@@ -62,7 +62,8 @@ def load_rubric(spec: str, *slots: str) -> Rubric:
         text = _text_of(spec)
     else:
         folder = files("inspect_lda.scorers") / "rubrics"
-        names = [e.name[:-3] for e in folder.iterdir() if e.name.endswith(".md")]
+        names = {e.name[:-3] for e in folder.iterdir() if e.name.endswith(".md")}
+        names.remove("README")
         if spec not in names:
             raise LDAError(
                 f"rubric '{spec}': {nearest(spec, names)}; or the path of a .md file"

@@ -12,7 +12,6 @@ from inspect_ai.model import ModelRole
 from inspect_ai.scorer import Score
 from inspect_ai.solver import TaskState
 
-from inspect_lda.evidence import Evidence
 from inspect_lda.scorers._grading.chain import Case, Decision, Stage, decide
 from inspect_lda.scorers._grading.cheap import Written
 from inspect_lda.scorers._grading.replay import replay
@@ -45,14 +44,15 @@ class Chain:
         if not is_rollout(state):
             return None
         graders = {role.name: str(bound(role)) for role in self.roles}
-        evidence: Evidence | None = None
         reading: Reading | None = None
+        replayed: dict[str, Any] = {}
         try:
             evidence, reading, metadata = read(state)
+            replayed = replay(evidence, reading).facts
         except ValueError as error:
             if self.require_evidence:
                 return unscored(state, error)
-            metadata = _bare(state)
+            reading, metadata = None, _bare(state)
         case = Case(question_of(state), state.output.completion, reading)
         decision = await decide([Written(), *self.stages], case)
         metadata |= {"graders": graders, **_recorded(decision)}
@@ -62,12 +62,10 @@ class Chain:
                 explanation=decision.said,
                 metadata=metadata,
             )
-        if decision.yes and evidence is not None and reading is not None:
-            metadata |= replay(evidence, reading).facts
         return Score(
             value=int(bool(decision.yes)),
             explanation=decision.said,
-            metadata=metadata,
+            metadata=metadata | (replayed if decision.yes else {}),
         )
 
 

@@ -25,7 +25,7 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 from inspect_lda.tasks._rollout import rollout
 
 Said = str | tuple[str, Sequence[Mapping[str, float]]]
-"""A reply, or a reply and the probabilities at each of its tokens, the said one first."""
+"""A reply, or a reply and the probabilities at each token, the sampled one first."""
 
 ASKED_FOR_COHERENCE = "How much sense"
 

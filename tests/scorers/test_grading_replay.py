@@ -94,7 +94,6 @@ def test_nothing_written() -> None:
     assert origin(n_tokens=0) is None
 
 
-
 def test_impossible_tokens_of_either_model() -> None:
     reachable = [-1.0, -1.0, -1.0]
     cut = [-1.0, -math.inf, -1.0]

@@ -20,17 +20,21 @@ def weighed(*steps: dict[str, float], said: str | None, cut: bool = False) -> We
     return weigh(tokens(*steps), PERCENT, said, cut=cut)
 
 
+def expect(found: Weighed, *, mass: float, mean: float) -> None:
+    assert found.mass == pytest.approx(mass)
+    assert found.mean == pytest.approx(mean)
+
+
 def test_numbers_in_one_token_are_weighed_by_their_probability() -> None:
     found = weighed({"85": 0.6, "90": 0.3, " 90": 0.05, "I": 0.05}, said="85")
-    assert found.mass == pytest.approx(0.95)
-    assert found.mean == pytest.approx((0.6 * 85 + 0.35 * 90) / 0.95)
+    expect(found, mass=0.95, mean=(0.6 * 85 + 0.35 * 90) / 0.95)
     assert found.lower == pytest.approx(found.mean)
     assert found.upper == pytest.approx(found.mean)
 
 
 def test_what_is_not_listed_only_widens_the_bounds() -> None:
     found = weighed({"80": 0.9}, said="80")
-    assert (found.mean, found.mass) == (pytest.approx(80), pytest.approx(0.9))
+    expect(found, mass=0.9, mean=80)
     assert found.lower == pytest.approx(72)
     assert found.upper == pytest.approx(82)
 
@@ -40,8 +44,7 @@ def test_digits_are_followed_along_the_branch_that_was_sampled() -> None:
         {"8": 0.7, "9": 0.3}, {"5": 0.6, "0": 0.3, END: 0.1}, {END: 1.0}, said="85"
     )
     # 85, 80 and 8 were seen; the branch of 9 is 9 or 90 to 99.
-    assert found.mass == pytest.approx(0.7)
-    assert found.mean == pytest.approx(0.6 * 85 + 0.3 * 80 + 0.1 * 8)
+    expect(found, mass=0.7, mean=0.6 * 85 + 0.3 * 80 + 0.1 * 8)
     assert found.lower == pytest.approx(0.7 * 75.8 + 0.3 * 9)
     assert found.upper == pytest.approx(0.7 * 75.8 + 0.3 * 99)
 
@@ -56,14 +59,14 @@ def test_a_first_digit_alone_is_no_grade() -> None:
 
 def test_a_digit_that_ends_the_reply_is_taken_as_said_within_open_bounds() -> None:
     found = weighed({"8": 0.8, "the": 0.2}, said="8")
-    assert (found.mean, found.mass) == (8, pytest.approx(0.8))
+    expect(found, mass=0.8, mean=8)
     assert (found.lower, found.upper) == (8, 89)
 
 
 def test_a_digit_beside_numbers_is_a_number() -> None:
     # This tokenizer has a token for 15, so "5" and "10" are whole answers.
     found = weighed({"5": 0.5, "10": 0.3, "15": 0.2}, said="5")
-    assert (found.mass, found.mean) == (pytest.approx(1), pytest.approx(8.5))
+    expect(found, mass=1, mean=8.5)
     assert found.lower == found.upper == pytest.approx(8.5)
 
 
@@ -85,13 +88,12 @@ def test_what_is_no_grade_holds_no_mass(
     steps: tuple[dict[str, float], ...], said: str | None
 ) -> None:
     found = weighed(*steps, said=said)
-    assert found.mass == pytest.approx(0.02)
-    assert found.mean == 80
+    expect(found, mass=0.02, mean=80)
 
 
 def test_markup_before_the_grade_is_walked_through() -> None:
     found = weighed({"**": 0.5, "70": 0.5}, {"85": 1.0}, {"**": 1.0}, said="85")
-    assert (found.mass, found.mean) == (pytest.approx(1), pytest.approx(77.5))
+    expect(found, mass=1, mean=77.5)
 
 
 def test_tokens_as_tokenizers_store_them() -> None:
@@ -102,10 +104,10 @@ def test_tokens_as_tokenizers_store_them() -> None:
 def test_letters_and_verdicts() -> None:
     steps = tokens({"E": 0.5, "D": 0.3, "a": 0.1, "An": 0.1})
     found = weigh(steps, LETTERS, "E", cut=False)
-    assert (found.mass, found.mean) == (pytest.approx(0.8), pytest.approx(72.5 / 0.8))
+    expect(found, mass=0.8, mean=72.5 / 0.8)
     steps = tokens({"Yes": 0.6, "no": 0.2, "Not": 0.1, "N": 0.1})
     found = weigh(steps, YES_NO, "YES", cut=False)
-    assert (found.mass, found.mean) == (pytest.approx(0.8), pytest.approx(0.75))
+    expect(found, mass=0.8, mean=0.75)
     assert found.lower == pytest.approx(0.6 / 0.9)
 
 
@@ -113,7 +115,7 @@ def test_letters_and_verdicts() -> None:
     "step", [{"85": math.nan}, {"85": 1.5}, {"85": 0.9, "80": 0.4}]
 )
 def test_log_probabilities_that_are_none(step: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="log-probability|probabilities"):
+    with pytest.raises(ValueError, match=r"log-probability|probabilities"):
         weighed(step, said="85")
 
 
