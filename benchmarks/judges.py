@@ -38,14 +38,25 @@ console = Console(width=100)
 
 
 def rows(name: str, half: str) -> list[Row]:
-    """The labelled replies of one calibration set, or those of odd or even number.
+    """The labelled replies of one calibration set, or half of them.
 
-    Errors among odd rows were read once, when the rules were revised; even ones never.
+    Every second group (where rows have none: every second row of a label) is "read":
+    errors there were looked at once, to revise the rules. The others are "unread".
     """
     folder = files("inspect_lda.scorers") / "calibration"
     content = yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8"))
-    wanted = {"all": (0, 1), "odd": (1,), "even": (0,)}[half]
-    return [row for row in content["rows"] if int(row["id"][-3:]) % 2 in wanted]
+    seen: Counter[str] = Counter()
+    groups: dict[str, int] = {}
+    found = []
+    for row in content["rows"]:
+        if "group" in row:
+            place = groups.setdefault(row["group"], len(groups))
+        else:
+            place = seen[row["label"]]
+            seen[row["label"]] += 1
+        if half in ("all", ("read", "unread")[place % 2]):
+            found.append(row)
+    return found
 
 
 def _refusal() -> Callable[[str], str]:
@@ -107,7 +118,7 @@ def main() -> None:
 
 @main.command()
 @click.option("--errors", is_flag=True, help="Print the rows that are got wrong.")
-@click.option("--half", default="all", type=click.Choice(["all", "odd", "even"]))
+@click.option("--half", default="all", type=click.Choice(["all", "read", "unread"]))
 def labelled(errors: bool, half: str) -> None:
     """Every offline judge on every calibration set made for it."""
     for name, calibration, made in PAIRS:
