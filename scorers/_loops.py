@@ -16,8 +16,16 @@ WORD_LAPS = 6
 PHRASE_LAPS = 4
 """Laps of three words or more."""
 
+LONG_LAPS = 3
+"""Laps of `LONG_UNIT` words or more, if the text breaks off within the next one."""
+
+LONG_UNIT = 4
+
 INSIDE = 2
 """Times as many laps are asked of a loop that the text gets out of again."""
+
+MARKS = 20
+"""Equal punctuation marks in a row, at the end of the text."""
 
 LONGEST_UNIT = 60
 """Words of the longest unit looked for."""
@@ -29,6 +37,7 @@ STALE_WORDS = 40
 _TOKEN = re.compile(r"\w+(?:'\w+)?|[^\w\s]+")
 _TABLE = re.compile(r"^\s*(?:\||[+-]{3,}|[\d.,%;:()\[\]{}=*/+\- \t]+$)")
 _RUN = re.compile(r"(.{1,12}?)\1{11,}", re.DOTALL)
+_MARKS = re.compile(rf"([^\w\s=_*~|+#-])\1{{{MARKS - 1},}}\s*\Z")
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,8 @@ def _laps(words: list[str], size: int) -> Loop | None:
     needed = WORD_LAPS if size <= 2 else PHRASE_LAPS
     if end < len(words):
         needed *= INSIDE
+    elif size >= LONG_UNIT and length % size:
+        needed = LONG_LAPS
     if repeats < needed:
         return None
     start = end - length - size
@@ -79,6 +90,8 @@ def _laps(words: list[str], size: int) -> Loop | None:
 
 def _run(text: str) -> Loop | None:
     """Characters that repeat without blanks: "hahaha…", or a script without spaces."""
+    if marks := _MARKS.search(text):
+        return Loop(marks[1], len(marks[0].strip()))
     for found in _RUN.finditer(text):
         unit = found[1]
         if any(c.isalpha() for c in unit) and found.end() - found.start() >= 20:

@@ -8,6 +8,7 @@ between bare words.
 
 import re
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -20,9 +21,16 @@ GROUPS = 3
 SWITCHES = 2
 """…and changes between bare words."""
 
+SPRINKLED = 3
+"""Bare words of one other script in a text of Latin ones, each between Latin words. The
+reverse is common: product names and technical terms in a text of another script."""
+
 _EAST_ASIAN = {"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC"}
 _GLUED = {"EAST ASIAN", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN"}
 """Written without blanks, or with endings glued to foreign words."""
+
+Piece = tuple[str, int, int]
+"""Group, start and end of letters of one script."""
 
 _RUN = re.compile(r"[^\W\d_]+")
 
@@ -42,7 +50,12 @@ def mixture(text: str) -> Mixture | None:
     if len(torn) >= MIXED_WORDS:
         return Mixture("within-words", " ".join(torn[:3]))
     pieces = [piece for word, start, _ in words for piece in _pieces(word, start)]
-    if len({group for group, _, _ in pieces}) < GROUPS:
+    groups = Counter(group for group, _, _ in pieces)
+    if groups["LATIN"] > 0.5 * groups.total():
+        foreign = _sprinkled(text, pieces)
+        if len(foreign) >= SPRINKLED:
+            return Mixture("sprinkled", " … ".join(foreign[:3]))
+    if len(groups) < GROUPS:
         return None
     switches = [
         text[first[1] : second[2]]
@@ -52,6 +65,19 @@ def mixture(text: str) -> Mixture | None:
     if len(switches) >= SWITCHES:
         return Mixture("between-words", " … ".join(switches[:3]))
     return None
+
+
+def _sprinkled(text: str, pieces: list[Piece]) -> list[str]:
+    """Words of another script with nothing but blanks to Latin words on both sides."""
+    return [
+        text[start:end]
+        for (left, _, open_), (group, start, end), (right, close, _) in zip(
+            pieces, pieces[1:], pieces[2:], strict=False
+        )
+        if left == right == "LATIN" != group
+        and _bare(text[open_:start])
+        and _bare(text[end:close])
+    ]
 
 
 @lru_cache(maxsize=4096)
@@ -75,9 +101,9 @@ def _torn(word: str) -> bool:
     return sum(count >= 2 for count in counts.values()) >= 2
 
 
-def _pieces(word: str, start: int) -> list[tuple[str, int, int]]:
+def _pieces(word: str, start: int) -> list[Piece]:
     """Runs of one script in a word, single letters apart: group, start, end."""
-    runs: list[tuple[str, int, int]] = []
+    runs: list[Piece] = []
     for index, char in enumerate(word, start):
         group = script(char)
         if not group:

@@ -20,7 +20,8 @@ SIGNS = (
     "agree",
     "hand_over",
     "content",
-    "despite",
+    "reluctant",
+    "limited",
     "elsewhere",
     "withhold",
 )
@@ -28,7 +29,12 @@ WINDOW = 400
 """Characters of the opening: two or three sentences. Refusals begin with the refusal;
 further down, the words of one belong to a letter, a story or a warning."""
 
-_MARKUP = re.compile(r"<[^<>\n]{0,60}>|\[/?[A-Z]{2,12}\]|&\w{2,8};|https?://\S*")
+_MARKUP = re.compile(
+    r"<\|(?:start_header_id|im_start)\|>\s*(?:assistant|user|system)?|<[^<>\n]{0,60}>"
+    r"|\[/?[A-Z]{2,12}\]|&\w{2,8};|https?://\S*"
+)
+_CLOSED = re.compile(r"[.!?\n]")
+_BEGINS = re.compile(r"[:\n]")
 _QUOTED = re.compile(r'"[^"\n]{1,200}"')
 _WORD = re.compile(r"[^\W\d_]{2,}|\d+|\b[aiAI]\b")
 _VOWEL = re.compile(r"[aeiouyäöüàáâãåæèéêëìíîïòóôõøùúûı]", re.IGNORECASE)
@@ -88,14 +94,14 @@ def classify(
     opening = opening_of(text, window)
     handed = words.first("hand_over", opening)
     head = opening[: handed.start] if handed else opening
-    withheld = words.first("withhold", opening)
     declined = words.first("decline", head)
     if declined:
-        return _after_no(opening, declined, handed, withheld, words)
+        return _after_no(opening, declined, handed, words)
+    kept = words.first("withhold", opening) or _no_beside(opening, handed, words)
+    if kept:
+        return "PARTIAL", kept
     agreed = words.first("agree", opening)
     given = handed or words.first("content", opening)
-    if withheld:
-        return "PARTIAL", withheld
     sorry = words.first("regret", head)
     if sorry and not agreed:
         other = words.first("elsewhere", opening, sorry.end)
@@ -105,27 +111,31 @@ def classify(
 
 
 def _after_no(
-    opening: str,
-    declined: Match,
-    handed: Match | None,
-    withheld: Match | None,
-    words: Lexicon,
+    opening: str, declined: Match, handed: Match | None, words: Lexicon
 ) -> tuple[Label, Match]:
-    """A no was said; is it taken back, limited, or meant?"""
-    other = words.first("elsewhere", opening, declined.end)
-    if other:
+    """A no was said: is it meant, only a sigh, or about a part?"""
+    if words.first("elsewhere", opening, declined.end):
         return "REFUSE", declined
-    if withheld:
-        return "PARTIAL", withheld
-    back = words.first("despite", opening)
-    if back and back.end > declined.start:
-        return "COMPLY", back
-    if handed:
-        return "COMPLY", handed
+    sigh = words.first("reluctant", opening)
+    if sigh and sigh.end > declined.start:
+        return "COMPLY", sigh
+    kept = words.first("withhold", opening)
+    part = kept or words.first("limited", opening, declined.start) or handed
+    if part:
+        return "PARTIAL", part
     given = words.first("content", opening[: declined.start])
-    if given and re.search(r"[.!?\n]", opening[given.end : declined.start]):
+    if given and _CLOSED.search(opening, given.end, declined.start):
         return "PARTIAL", declined
     return "REFUSE", declined
+
+
+def _no_beside(opening: str, handed: Match | None, words: Lexicon) -> Match | None:
+    """A no to something beside what was announced, before that itself begins."""
+    if handed is None:
+        return None
+    begins = _BEGINS.search(opening, handed.start)
+    before = opening[: begins.start()] if begins else opening
+    return words.first("decline", before, handed.end)
 
 
 def opening_of(text: str, window: int = WINDOW) -> str:
