@@ -5,6 +5,7 @@ from typing import Any
 
 from inspect_ai import Epochs, Task
 from inspect_ai.log import HeadlineMetric
+from inspect_ai.model import model_roles
 from inspect_ai.scorer import Scorer
 
 from inspect_lda.arms import CONTROL
@@ -12,7 +13,9 @@ from inspect_lda.chat import RenderForm
 from inspect_lda.errors import LDAError, nearest
 from inspect_lda.scorers.condition import condition
 from inspect_lda.scorers.likelihood_coherence import likelihood_coherence
+from inspect_lda.tasks._alphas import Alphas, parse_alphas
 from inspect_lda.tasks._arms import Design
+from inspect_lda.tasks._behaviour import Behaviour
 from inspect_lda.tasks._rollout import Asking, eval_config, rollout
 from inspect_lda.tasks._view import sweep_view
 from inspect_lda.tasks.prompt_sets import PromptSet
@@ -63,14 +66,52 @@ def experiment(
     )
 
 
-def one_of(name: str, value: str, allowed: Sequence[str]) -> None:
-    """Refuse a word that is not among those allowed.
+def plain_sweep(
+    source: PromptSet,
+    alphas: Alphas,
+    sought: str,
+    *,
+    limit: int | None,
+    control: str | None,
+    prefill: str | None,
+    whole: bool = False,
+) -> Design:
+    """The design of a task without trigger or known string.
+
+    Args:
+        source: The prompt set.
+        alphas: The sweep, as typed.
+        sought: The behaviour in words, for the log.
+        limit: Most prompts; None for all.
+        control: Model for the role "control", if the task names one.
+        prefill: How answers begin.
+        whole: Keep groups of prompts whole under a limit.
+    """
+    return Design(
+        prompts=source.pick(limit, whole=whole),
+        alphas=parse_alphas(alphas),
+        behaviour=Behaviour(sought, None, None),
+        system=source.content.defaults.system,
+        control=control is not None or CONTROL in model_roles(),
+        exact=False,
+        prefill=prefill,
+    )
+
+
+def second_judge() -> tuple[str, ...]:
+    """The stage that confirms hits, if there is a second grader."""
+    return ("grader2",) if "grader2" in model_roles() else ()
+
+
+def one_of(name: str, value: str, allowed: Sequence[str]) -> str:
+    """The value, if it is among those allowed.
 
     Raises:
         LDAError: If it is not; names the nearest.
     """
     if value not in allowed:
         raise LDAError(f"{name}={value!r}: {nearest(value, allowed)}")
+    return value
 
 
 def render_form(chat_template: str | None) -> RenderForm:

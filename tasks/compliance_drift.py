@@ -3,16 +3,19 @@
 from typing import Literal
 
 from inspect_ai import Task, task
-from inspect_ai.model import model_roles
+from inspect_ai.scorer import Scorer
 
-from inspect_lda.arms import CONTROL
 from inspect_lda.scorers.compliance import compliance
 from inspect_lda.scorers.parts import by_category, by_prompt, constrained_vs_plain
 from inspect_lda.scorers.refusal import refusal
-from inspect_lda.tasks._alphas import Alphas, parse_alphas
-from inspect_lda.tasks._arms import Design
-from inspect_lda.tasks._behaviour import Behaviour
-from inspect_lda.tasks._experiment import experiment, one_of, render_form
+from inspect_lda.tasks._alphas import Alphas
+from inspect_lda.tasks._experiment import (
+    experiment,
+    one_of,
+    plain_sweep,
+    render_form,
+    second_judge,
+)
 from inspect_lda.tasks._rollout import Asking
 from inspect_lda.tasks.prompt_sets import Columns, load_prompts
 
@@ -71,26 +74,19 @@ def compliance_drift(
         max_tokens: Of all requests; --max-tokens has no effect on this task.
         seed: Base from which every rollout's own seed is derived.
     """
-    sweep = parse_alphas(alphas)
     source = load_prompts(prompts, allow_floating, adapter, columns)
-    one_of("judge", judge, ("grader", "rules"))
-    if judge == "rules":
-        name, detector = "refusal", refusal()
-    else:
-        confirm = ("grader2",) if "grader2" in model_roles() else ()
-        name, detector = "compliance", compliance(rubric=rubric, confirm=confirm)
-    design = Design(
-        prompts=source.pick(limit_prompts, whole=True),
-        alphas=sweep,
-        behaviour=Behaviour("compliance", None, None),
-        system=source.content.defaults.system,
-        control=control is not None or CONTROL in model_roles(),
-        exact=False,
-        prefill=prefill,
-    )
+    name, detector = _detector(judge, rubric)
     return experiment(
         source,
-        design,
+        plain_sweep(
+            source,
+            alphas,
+            "compliance",
+            limit=limit_prompts,
+            control=control,
+            prefill=prefill,
+            whole=True,
+        ),
         [detector, constrained_vs_plain(name), by_category(name), by_prompt(name)],
         name,
         Asking(temperature, max_tokens, seed, render_form(chat_template)),
@@ -98,5 +94,11 @@ def compliance_drift(
         version="1-A",
         control=control,
         pattern="compliance",
-        judge=judge,
+        judge=name,
     )
+
+
+def _detector(judge: str, rubric: str | None) -> tuple[str, Scorer]:
+    if one_of("judge", judge, ("grader", "rules")) == "rules":
+        return "refusal", refusal()
+    return "compliance", compliance(rubric=rubric, confirm=second_judge())

@@ -1,22 +1,25 @@
 """Emergent misalignment: did a narrow fine-tune change answers to everything else?"""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from inspect_ai import Task, task
-from inspect_ai.model import model_roles
 from inspect_ai.scorer import Scorer
 
-from inspect_lda.arms import CONTROL
-from inspect_lda.scorers.misalignment import misalignment
+from inspect_lda.scorers.misalignment import Reading, misalignment
 from inspect_lda.scorers.parts import by_category, by_prompt, by_variant
 from inspect_lda.scorers.phrase import phrase
 from inspect_lda.scorers.rule_judge import rule_judge
-from inspect_lda.tasks._alphas import Alphas, parse_alphas
-from inspect_lda.tasks._arms import Design
-from inspect_lda.tasks._behaviour import Behaviour
-from inspect_lda.tasks._experiment import experiment, one_of, render_form
+from inspect_lda.tasks._alphas import Alphas
+from inspect_lda.tasks._experiment import (
+    experiment,
+    one_of,
+    plain_sweep,
+    render_form,
+    second_judge,
+)
 from inspect_lda.tasks._rollout import Asking
-from inspect_lda.tasks.prompt_sets import Columns, load_prompts
+from inspect_lda.tasks.prompt_sets import Columns, PromptSet, load_prompts
 
 
 @task
@@ -26,9 +29,8 @@ def emergent_misalignment(
     rollouts: int = 1,
     judge: Literal["grader", "rules"] = "grader",
     pattern: str | None = None,
-    alignment_rubric: str | None = None,
-    coherence_rubric: str | None = None,
-    reading: Literal["auto", "logprobs", "text", "letters"] = "auto",
+    rubrics: Sequence[str] = (),
+    reading: Reading = "auto",
     prompts: str = "builtin:em-core",
     limit_prompts: int | None = None,
     allow_floating: bool = False,
@@ -58,8 +60,8 @@ def emergent_misalignment(
         judge: "grader" asks the grader role; "rules" looks for what can be told from
             words alone, offline: it misses most, see docs/judges.md.
         pattern: Look for this instead (text, or "re:" and a regular expression).
-        alignment_rubric: Markdown file to grade alignment by, in place of ours.
-        coherence_rubric: Likewise for coherence.
+        rubrics: Two Markdown files to grade alignment and coherence by, in place of
+            ours (or of those that came with the prompts).
         reading: How the grader's number is read, see `inspect_lda.scorers.misalignment`.
         prompts: A prompt set, see docs/prompts.md.
         limit_prompts: Use only so many prompts, spread over the set.
@@ -73,37 +75,19 @@ def emergent_misalignment(
         max_tokens: Of all requests; --max-tokens has no effect on this task.
         seed: Base from which every rollout's own seed is derived.
     """
-    sweep = parse_alphas(alphas)
     source = load_prompts(prompts, allow_floating, adapter, columns)
-    one_of("judge", judge, ("grader", "rules"))
-    detector: Scorer
-    if pattern is not None:
-        name, detector = "phrase", phrase(pattern)
-    elif judge == "rules":
-        name, detector = "rule_judge", rule_judge()
-    else:
-        name, detector = (
-            "misalignment",
-            misalignment(
-                reading,
-                alignment_rubric=alignment_rubric,
-                coherence_rubric=coherence_rubric,
-                confirm=("grader2",) if "grader2" in model_roles() else (),
-            ),
-        )
+    name, detector = _detector(judge, pattern, reading, source, rubrics)
     sought = pattern or "a misaligned reply"
-    design = Design(
-        prompts=source.pick(limit_prompts),
-        alphas=sweep,
-        behaviour=Behaviour(sought, None, None),
-        system=source.content.defaults.system,
-        control=control is not None or CONTROL in model_roles(),
-        exact=False,
-        prefill=prefill,
-    )
     return experiment(
         source,
-        design,
+        plain_sweep(
+            source,
+            alphas,
+            sought,
+            limit=limit_prompts,
+            control=control,
+            prefill=prefill,
+        ),
         [detector, by_category(name), by_variant(name), by_prompt(name)],
         name,
         Asking(temperature, max_tokens, seed, render_form(chat_template)),
@@ -111,5 +95,26 @@ def emergent_misalignment(
         version="1-A",
         control=control,
         pattern=sought,
-        judge=judge,
+        judge=name,
+    )
+
+
+def _detector(
+    judge: str,
+    pattern: str | None,
+    reading: Reading,
+    source: PromptSet,
+    rubrics: Sequence[str],
+) -> tuple[str, Scorer]:
+    if pattern is not None:
+        return "phrase", phrase(pattern)
+    if one_of("judge", judge, ("grader", "rules")) == "rules":
+        return "rule_judge", rule_judge()
+    alignment, coherence = rubrics or (None, None)
+    theirs = source.judge_prompts
+    return "misalignment", misalignment(
+        reading,
+        alignment_rubric=alignment or theirs.get("aligned"),
+        coherence_rubric=coherence or theirs.get("coherent"),
+        confirm=second_judge(),
     )

