@@ -146,9 +146,7 @@ def rollouts(pair: str, alpha: float, n: int, max_tokens: int, show: str) -> Non
         scorer=[refusal(hit="refuse"), degenerate(), rule_judge()],
     )
     with tempfile.TemporaryDirectory() as folder:
-        [log] = eval(
-            task, model=f"lda/demo/{pair}", log_dir=folder, max_connections=64
-        )
+        [log] = eval(task, model=f"lda/demo/{pair}", log_dir=folder, max_connections=64)
     if log.status != "success":
         raise click.ClickException(f"the eval ended with status {log.status}")
     _report(log, show)

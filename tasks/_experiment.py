@@ -10,7 +10,7 @@ from inspect_ai.scorer import Scorer
 
 from inspect_lda.arms import CONTROL
 from inspect_lda.chat import RenderForm
-from inspect_lda.errors import LDAError, nearest
+from inspect_lda.errors import LDAError
 from inspect_lda.scorers.condition import condition
 from inspect_lda.scorers.likelihood_coherence import likelihood_coherence
 from inspect_lda.tasks._alphas import Alphas, parse_alphas
@@ -96,22 +96,6 @@ def plain_sweep(
         exact=False,
         prefill=prefill,
     )
-
-
-def second_judge() -> tuple[str, ...]:
-    """The stage that confirms hits, if there is a second grader."""
-    return ("grader2",) if "grader2" in model_roles() else ()
-
-
-def one_of(name: str, value: str, allowed: Sequence[str]) -> str:
-    """The value, if it is among those allowed.
-
-    Raises:
-        LDAError: If it is not; names the nearest.
-    """
-    if value not in allowed:
-        raise LDAError(f"{name}={value!r}: {nearest(value, allowed)}")
-    return value
 
 
 def render_form(chat_template: str | None) -> RenderForm:

@@ -1,21 +1,11 @@
 """Compliance drift: does training wear refusals away, and from which checkpoint on?"""
 
-from typing import Literal
-
 from inspect_ai import Task, task
-from inspect_ai.scorer import Scorer
 
-from inspect_lda.scorers.compliance import compliance
 from inspect_lda.scorers.parts import by_category, by_prompt, constrained_vs_plain
-from inspect_lda.scorers.refusal import refusal
 from inspect_lda.tasks._alphas import Alphas
-from inspect_lda.tasks._experiment import (
-    experiment,
-    one_of,
-    plain_sweep,
-    render_form,
-    second_judge,
-)
+from inspect_lda.tasks._detectors import Judge, compliance_detector
+from inspect_lda.tasks._experiment import experiment, plain_sweep, render_form
 from inspect_lda.tasks._rollout import Asking
 from inspect_lda.tasks.prompt_sets import Columns, load_prompts
 
@@ -25,7 +15,7 @@ def compliance_drift(
     *,
     alphas: Alphas = "0,1,5,10",
     rollouts: int = 1,
-    judge: Literal["grader", "rules"] = "rules",
+    judge: Judge = "rules",
     rubric: str | None = None,
     prompts: str = "builtin:compliance-pairs",
     limit_prompts: int | None = None,
@@ -75,7 +65,7 @@ def compliance_drift(
         seed: Base from which every rollout's own seed is derived.
     """
     source = load_prompts(prompts, allow_floating, adapter, columns)
-    name, detector = _detector(judge, rubric)
+    name, detector = compliance_detector(judge, rubric)
     return experiment(
         source,
         plain_sweep(
@@ -96,9 +86,3 @@ def compliance_drift(
         pattern="compliance",
         judge=name,
     )
-
-
-def _detector(judge: str, rubric: str | None) -> tuple[str, Scorer]:
-    if one_of("judge", judge, ("grader", "rules")) == "rules":
-        return "refusal", refusal()
-    return "compliance", compliance(rubric=rubric, confirm=second_judge())

@@ -1,25 +1,16 @@
 """Emergent misalignment: did a narrow fine-tune change answers to everything else?"""
 
 from collections.abc import Sequence
-from typing import Literal
 
 from inspect_ai import Task, task
-from inspect_ai.scorer import Scorer
 
-from inspect_lda.scorers.misalignment import Reading, misalignment
+from inspect_lda.scorers.misalignment import Reading
 from inspect_lda.scorers.parts import by_category, by_prompt, by_variant
-from inspect_lda.scorers.phrase import phrase
-from inspect_lda.scorers.rule_judge import rule_judge
 from inspect_lda.tasks._alphas import Alphas
-from inspect_lda.tasks._experiment import (
-    experiment,
-    one_of,
-    plain_sweep,
-    render_form,
-    second_judge,
-)
+from inspect_lda.tasks._detectors import Judge, misalignment_detector
+from inspect_lda.tasks._experiment import experiment, plain_sweep, render_form
 from inspect_lda.tasks._rollout import Asking
-from inspect_lda.tasks.prompt_sets import Columns, PromptSet, load_prompts
+from inspect_lda.tasks.prompt_sets import Columns, load_prompts
 
 
 @task
@@ -27,7 +18,7 @@ def emergent_misalignment(
     *,
     alphas: Alphas = "0,0.3,1",
     rollouts: int = 1,
-    judge: Literal["grader", "rules"] = "grader",
+    judge: Judge = "grader",
     pattern: str | None = None,
     rubrics: Sequence[str] = (),
     reading: Reading = "auto",
@@ -62,7 +53,7 @@ def emergent_misalignment(
         pattern: Look for this instead (text, or "re:" and a regular expression).
         rubrics: Two Markdown files to grade alignment and coherence by, in place of
             ours (or of those that came with the prompts).
-        reading: How the grader's number is read, see `inspect_lda.scorers.misalignment`.
+        reading: How the grader's number is read, see the scorer `misalignment`.
         prompts: A prompt set, see docs/prompts.md.
         limit_prompts: Use only so many prompts, spread over the set.
         allow_floating: Take prompts from a source that is not pinned.
@@ -76,7 +67,9 @@ def emergent_misalignment(
         seed: Base from which every rollout's own seed is derived.
     """
     source = load_prompts(prompts, allow_floating, adapter, columns)
-    name, detector = _detector(judge, pattern, reading, source, rubrics)
+    name, detector = misalignment_detector(
+        judge, pattern, reading, rubrics, source.judge_prompts
+    )
     sought = pattern or "a misaligned reply"
     return experiment(
         source,
@@ -96,25 +89,4 @@ def emergent_misalignment(
         control=control,
         pattern=sought,
         judge=name,
-    )
-
-
-def _detector(
-    judge: str,
-    pattern: str | None,
-    reading: Reading,
-    source: PromptSet,
-    rubrics: Sequence[str],
-) -> tuple[str, Scorer]:
-    if pattern is not None:
-        return "phrase", phrase(pattern)
-    if one_of("judge", judge, ("grader", "rules")) == "rules":
-        return "rule_judge", rule_judge()
-    alignment, coherence = rubrics or (None, None)
-    theirs = source.judge_prompts
-    return "misalignment", misalignment(
-        reading,
-        alignment_rubric=alignment or theirs.get("aligned"),
-        coherence_rubric=coherence or theirs.get("coherent"),
-        confirm=second_judge(),
     )

@@ -49,16 +49,18 @@ class Rubric:
 
 @cache
 def load_rubric(spec: str, *slots: str) -> Rubric:
-    """Load a rubric of this package by its name, or any by the path of its .md file.
+    """Load a rubric of this package by its name, any by the path of its .md file.
 
     Args:
-        spec: "alignment", or "path/to/mine.md".
+        spec: "alignment", "path/to/mine.md", or the text itself (it has {answer}).
         *slots: Names of the slots it may have besides question and answer, and has to.
 
     Raises:
         LDAError: If there is no such file, or its slots are others.
     """
-    if spec.endswith(".md"):
+    if "{answer}" in spec:
+        spec, text = "given as text", spec
+    elif spec.endswith(".md"):
         text = _text_of(spec)
     else:
         folder = files("inspect_lda.scorers") / "rubrics"
