@@ -66,11 +66,11 @@ class Occupancy:
 def watched() -> Iterator[list[int]]:
     """The rows of every step that any rolling batch takes inside the block."""
     rows: list[int] = []
-    step = RollingBatch.step
+    step: Any = RollingBatch.step
 
-    def counted(self: RollingBatch[Any]) -> None:
+    def counted(self: RollingBatch[Any], *args: Any, **kwargs: Any) -> Any:
         rows.append(len(self.rows))
-        step(self)
+        return step(self, *args, **kwargs)
 
     with mock.patch.object(RollingBatch, "step", counted):
         yield rows
