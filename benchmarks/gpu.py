@@ -174,8 +174,10 @@ def gpu(
         "|---|---|---|---|---|"
     )
     with tempfile.TemporaryDirectory() as directory:
+        # No larger window than needed: some engines reserve memory for all of it.
+        window = length + tokens + 1
         after, before = save_random_pair(
-            Path(directory), config, dtype=dtype, device=device
+            Path(directory), config, context=window, dtype=dtype, device=device
         )
         spec = PairSpec(str(after), str(before), dtype=dtype, device=device)
         for rows in map(int, batches.split(",")):

@@ -18,7 +18,6 @@ SHAPES: dict[str, dict[str, int]] = yaml.safe_load(
 )
 SPECIALS = ("<pad>", "<eos>", "<bos>", "<unk>")
 PAD, EOS, BOS, UNK = range(len(SPECIALS))
-CONTEXT = 4096
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for m in messages %} {{ m['role'] }} {{ m['content'] }}"
     "{% endfor %}"
@@ -26,13 +25,19 @@ CHAT_TEMPLATE = (
 
 
 def save_random_pair(
-    directory: Path, shape: str, *, dtype: str = "float32", device: str = "cpu"
+    directory: Path,
+    shape: str,
+    *,
+    context: int = 4096,
+    dtype: str = "float32",
+    device: str = "cpu",
 ) -> tuple[Path, Path]:
     """Write two checkpoints of one shape and one tokenizer.
 
     Args:
         directory: Gets the folders `after` and `before`.
         shape: A name in configs.yaml.
+        context: Tokens that the context window holds.
         dtype: Of the saved weights.
         device: Where the random numbers are drawn.
 
@@ -45,7 +50,7 @@ def save_random_pair(
         config = AutoConfig.for_model(
             "llama",
             **SHAPES[shape],
-            max_position_embeddings=CONTEXT,
+            max_position_embeddings=context,
             tie_word_embeddings=True,
             pad_token_id=PAD,
             eos_token_id=EOS,
