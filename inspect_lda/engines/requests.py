@@ -66,6 +66,8 @@ class Requests(Generic[RequestT, RowT]):
     def start_again(self, lost: Iterable[RowT]) -> None:
         """Put requests whose rows left the batch back at the head of the line."""
         rows = {id(row) for row in lost if not row.done}
+        if not rows:
+            return
         back = [e for e in self._running if id(e.row) in rows]
         self._running = [e for e in self._running if id(e.row) not in rows]
         for entry in back:

@@ -17,6 +17,7 @@ from transformers.cache_utils import Cache
 from inspect_lda.engines.admission import Admission, extents, raise_unless_shared
 from inspect_lda.engines.budget import UNLIMITED, Budget, Sized
 from inspect_lda.engines.growing import GrowingLayer
+from inspect_lda.engines.memory import is_out_of_memory
 from inspect_lda.engines.prefill import Forward, Prefiller, States, layers_of
 
 
@@ -132,14 +133,18 @@ class RollingBatch(Generic[RowT]):
         lost = self.rows[kept:]
         self.admission.lower(self.rows[:half], [], lost=len(lost))
         self._restore(slice(0, columns))
-        self._keep(list(range(kept)))
-        return lost
+        return self._keep(list(range(kept))) + lost
 
-    def drop_finished(self) -> None:
-        """Remove finished rows from the batch, and padding that no row needs."""
+    def drop_finished(self) -> list[RowT]:
+        """Remove finished rows from the batch, and padding that no row needs.
+
+        Returns:
+            Rows for which memory ran out: to be started again.
+        """
         keep = [index for index, row in enumerate(self.rows) if not row.done]
         if len(keep) < len(self.rows) and (self._decoder.rolls or not keep):
-            self._keep(keep)
+            return self._keep(keep)
+        return []
 
     def _feed(self, cache: Cache) -> States:
         ids = torch.tensor(self._next, device=self._mask.device).unsqueeze(-1)
@@ -159,18 +164,30 @@ class RollingBatch(Generic[RowT]):
             self._merge(self._cache, cache, mask)
         self.rows, self._next = self.rows + rows, self._next + drawn
 
-    def _keep(self, keep: list[int]) -> None:
-        if not keep:
+    def _keep(self, keep: list[int]) -> list[RowT]:
+        """Drop all rows but some; all are lost where not even that finds memory."""
+        rows = [self.rows[index] for index in keep]
+        if self._cache is None or not keep:
             self.clear()
-            return
-        self.rows = [self.rows[index] for index in keep]
-        self._next = [self._next[index] for index in keep]
+            return []
+        try:
+            self._shrink(self._cache, keep)
+            self.rows = rows
+            return []
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        self.clear()
+        self.admission.lower(rows[: len(rows) // 2], [], lost=len(rows))
+        return rows
+
+    def _shrink(self, cache: Cache, keep: list[int]) -> None:
         kept = torch.tensor(keep, device=self._mask.device)
+        self._next = [self._next[index] for index in keep]
         self._mask = self._mask[kept]
         padding = int(self._mask.any(0).int().argmax())
         self._mask = self._mask[:, padding:]
-        assert self._cache is not None
-        for layer in _by_memory(self._cache):
+        for layer in _by_memory(cache):
             layer.keep(kept, padding)
 
     def _merge(self, old: Cache, new: Cache, mask: Tensor) -> None:

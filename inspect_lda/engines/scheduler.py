@@ -174,13 +174,13 @@ class Scheduler(Generic[RequestT, RowT, QuestionT, AnswerT, DecoderT]):
         if not self._requests:
             return
         decoder, batch = self._ready()
-        batch.drop_finished()
+        self._requests.start_again(batch.drop_finished())
         if not crowded:
             self._admit(decoder, batch)
         if batch.rows:
             self._requests.start_again(batch.step())
         self._requests.deliver()
-        batch.drop_finished()
+        self._requests.start_again(batch.drop_finished())
 
     def _ready(self) -> tuple[DecoderT, RollingBatch[RowT]]:
         if self._decoder is None or self._batch is None:
@@ -201,4 +201,4 @@ class Scheduler(Generic[RequestT, RowT, QuestionT, AnswerT, DecoderT]):
         if entering := self._requests.enter(batch.admissible):
             self._requests.start_again(batch.admit(entering))
             self._requests.deliver()
-            batch.drop_finished()
+            self._requests.start_again(batch.drop_finished())
