@@ -71,26 +71,30 @@ class Admission:
             self._budget.source,
         )
 
+    def raise_unless_shared(
+        self, error: Exception, concerned: Sequence[Extent]
+    ) -> None:
+        """Raise an error, unless memory ran out for several sequences together.
+
+        Raises:
+            EngineError: If memory ran out for one sequence alone.
+            Exception: The error, if it is another one.
+        """
+        if not is_out_of_memory(error):
+            raise error
+        if len(concerned) > 1:
+            return
+        # It may be what others failed for that had to share memory with it.
+        self._limit = self._budget.total
+        [one] = concerned
+        raise EngineError(
+            f"out of memory with this request alone in the batch: {one.prompt} tokens "
+            f"of prompt, up to {one.final} in all. Lower max_tokens, load the weights "
+            "in a smaller -M dtype= or use another -M device=. The device said: "
+            f"{error}"
+        ) from error.with_traceback(None)  # whose frames hold what filled the memory
+
 
 def extents(rows: Iterable[Sized]) -> list[Extent]:
     """The extent of every row."""
     return [row.extent for row in rows]
-
-
-def raise_unless_shared(error: Exception, concerned: Sequence[Extent]) -> None:
-    """Raise an error, unless memory ran out for several sequences together.
-
-    Raises:
-        EngineError: If memory ran out for one sequence alone.
-        Exception: The error, if it is another one.
-    """
-    if not is_out_of_memory(error):
-        raise error
-    if len(concerned) > 1:
-        return
-    [one] = concerned
-    raise EngineError(
-        f"out of memory with this request alone in the batch: {one.prompt} tokens of "
-        f"prompt, up to {one.final} in all. Lower max_tokens, load the weights in a "
-        f"smaller -M dtype= or use another -M device=. The device said: {error}"
-    ) from error.with_traceback(None)  # whose frames hold what filled the memory

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any, Generic, Protocol, TypeVar
 
-from inspect_lda.engines.admission import raise_unless_shared
 from inspect_lda.engines.budget import Extent
 from inspect_lda.engines.outcome import ordinary
 from inspect_lda.engines.prefill import Prefiller
@@ -130,7 +129,7 @@ class Questions(Generic[QuestionT, AnswerT]):
         concerned = [decoder.extent(one) for one, _ in asked]
         concerned += [row.extent for row in batch.rows]
         try:
-            raise_unless_shared(ordinary(error), concerned)
+            batch.admission.raise_unless_shared(ordinary(error), concerned)
         except Exception as reason:
             return reason
         return None

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers.cache_utils import Cache
 
-from inspect_lda.engines.admission import Admission, extents, raise_unless_shared
+from inspect_lda.engines.admission import Admission, extents
 from inspect_lda.engines.budget import UNLIMITED, Budget, Sized
 from inspect_lda.engines.growing import GrowingLayer
 from inspect_lda.engines.memory import is_out_of_memory
@@ -102,7 +102,7 @@ class RollingBatch(Generic[RowT]):
             self._admit(rows)
             return []
         except Exception as error:
-            raise_unless_shared(error, extents([*self.rows, *rows]))
+            self.admission.raise_unless_shared(error, extents([*self.rows, *rows]))
         # Only now: while it is handled, an error keeps all that its frames hold.
         self._restore(slice(-columns, None))
         self.admission.lower(self.rows, rows[: len(rows) // 2], lost=len(rows))
@@ -126,7 +126,7 @@ class RollingBatch(Generic[RowT]):
             self._next = self._decoder.draw(states, self.rows)
             return []
         except Exception as error:
-            raise_unless_shared(error, extents(self.rows))
+            self.admission.raise_unless_shared(error, extents(self.rows))
         half = len(self.rows) // 2
         # A recurrent state, or a stream of uniforms, can not be taken a step back.
         kept = 0 if drawing or not self._decoder.rolls else half

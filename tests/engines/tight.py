@@ -91,3 +91,15 @@ class FullDevice(TorchFunctionMode):
             self.refusals += 1
             raise torch.OutOfMemoryError("out of memory. Tried to allocate too much")
         self.peak = max(self.peak, held)
+
+
+@contextmanager
+def held_by(device: FullDevice, scheduler: Served) -> Iterator[None]:
+    """Hold what a scheduler allocates on a device; a mode belongs to its thread."""
+    # Loading is not what is followed.
+    scheduler.call(lambda _: None).result(SECONDS)
+    scheduler.call(lambda _: device.__enter__()).result(SECONDS)  # type: ignore[no-untyped-call]
+    yield
+    scheduler.call(
+        lambda _: device.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+    ).result(SECONDS)
