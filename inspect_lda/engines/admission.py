@@ -54,8 +54,8 @@ class Admission:
         """Admit less from now on: at most what these rows need, which are fewer.
 
         Args:
-            running: Rows that stay, or half of those that did not fit.
-            entering: Half of the rows that could not join them.
+            running: Rows that stay in the batch.
+            entering: Those of the others that may join them next.
             lost: How many start again.
         """
         needed = self._budget.needed(extents(running), extents(entering))

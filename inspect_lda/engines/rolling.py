@@ -105,7 +105,7 @@ class RollingBatch(Generic[RowT]):
             self.admission.raise_unless_shared(error, extents([*self.rows, *rows]))
         # Only now: while it is handled, an error keeps all that its frames hold.
         self._restore(slice(-columns, None))
-        self.admission.lower(self.rows, rows[: len(rows) // 2], lost=len(rows))
+        self.admission.lower(self.rows, rows[: len(rows) // 2], len(rows))
         return rows
 
     def step(self) -> list[RowT]:
@@ -131,7 +131,7 @@ class RollingBatch(Generic[RowT]):
         # A recurrent state, or a stream of uniforms, can not be taken a step back.
         kept = 0 if drawing or not self._decoder.rolls else half
         lost = self.rows[kept:]
-        self.admission.lower(self.rows[:half], [], lost=len(lost))
+        self.admission.lower(self.rows[:kept], self.rows[kept:half], len(lost))
         self._restore(slice(0, columns))
         return self._keep(list(range(kept))) + lost
 
@@ -178,7 +178,7 @@ class RollingBatch(Generic[RowT]):
             if not is_out_of_memory(error):
                 raise
         self.clear()
-        self.admission.lower(rows[: len(rows) // 2], [], lost=len(rows))
+        self.admission.lower([], rows[: len(rows) // 2], len(rows))
         return rows
 
     def _shrink(self, cache: Cache, keep: list[int]) -> None:

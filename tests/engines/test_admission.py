@@ -14,14 +14,21 @@ from inspect_lda.engines.base import (
     Scored,
     ScoreRequest,
 )
-from inspect_lda.engines.budget import Budget
+from inspect_lda.engines.budget import Budget, measure
 from inspect_lda.engines.prefill import Prefiller
 from inspect_lda.engines.rolling import RollingBatch
 from inspect_lda.engines.rows import RowState
 from inspect_lda.engines.transformers import PairDecoder, TransformersEngine
 from inspect_lda.pair import Pair, PairSpec
 from tests.engines.requests import NO_EOS, PROMPTS, request
-from tests.engines.tight import SECONDS, room_for, serving, texts
+from tests.engines.tight import (
+    SECONDS,
+    FullDevice,
+    held_by,
+    room_for,
+    serving,
+    texts,
+)
 
 LENGTH = 40
 # Of one length at most, so that a budget is one for so many of any of them; a third may
@@ -73,6 +80,22 @@ def test_rows_beyond_the_budget_wait_and_say_the_same(pair: Pair, rows: int) -> 
         assert texts(tight, MANY) == expected
     assert watched.most == rows
     assert watched.seen == MANY
+
+
+def test_what_is_held_does_not_grow_with_what_was_answered(pair: Pair) -> None:
+    device, held = FullDevice(), []
+    row = LENGTH * measure(PairDecoder(pair)).per_token
+    with (
+        serving(lambda: PairDecoder(pair), room_for(3, MANY)) as scheduler,
+        held_by(device, scheduler),
+    ):
+        for _ in range(3):
+            texts(scheduler, MANY)
+            scheduler.call(lambda _: None).result(SECONDS)
+            held.append(device.held)
+    # The same prefixes, and what the sampler keeps of the last batch.
+    assert max(held) - min(held) < row / 2
+    assert device.peak > 3 * row
 
 
 def test_short_requests_do_not_overtake_a_long_one(pair: Pair) -> None:

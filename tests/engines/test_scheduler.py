@@ -230,7 +230,7 @@ def test_thousands_of_requests_leave_nothing_behind(
     schedule: Callable[..., Made],
 ) -> None:
     scheduler = schedule(rows=64)
-    rows = [Steps(1 + i % 3) for i in range(5000)]
+    rows = [Steps(1 + i % 3) for i in range(10_000)]
     references = [weakref.ref(row) for row in rows]
     futures = [scheduler.submit(row) for row in rows]
     assert all(future.result(SECONDS).left <= 0 for future in futures)

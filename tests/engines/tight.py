@@ -80,17 +80,21 @@ class FullDevice(TorchFunctionMode):
                 self._follow(one.untyped_storage())
         return result
 
+    @property
+    def held(self) -> int:
+        """Bytes held now."""
+        return sum(self._held.values())
+
     def _follow(self, storage: torch.UntypedStorage) -> None:
         key = storage._cdata
         if key in self._held:
             return
         self._held[key] = storage.nbytes()
         weakref.finalize(storage, self._held.pop, key, None)
-        held = sum(self._held.values())
-        if held > self._capacity:
+        if self.held > self._capacity:
             self.refusals += 1
             raise torch.OutOfMemoryError("out of memory. Tried to allocate too much")
-        self.peak = max(self.peak, held)
+        self.peak = max(self.peak, self.held)
 
 
 @contextmanager
