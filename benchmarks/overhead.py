@@ -4,7 +4,8 @@
 
 The decoder's own time, inside `forward` and `draw`, is taken off: what is left is the
 thread, the queue, admission, bookkeeping of the cache and the way back to the event
-loop. A request that finds the engine idle waits GATHER_SECONDS for companions; that is in it.
+loop. A request that finds the engine idle waits GATHER_SECONDS for companions, which
+is in it.
 """
 
 import asyncio
