@@ -64,6 +64,14 @@ class ModelOptions(BaseModel):
         description="a whole number from 1",
         examples=["-M max_batch=16"],
     )
+    memory_fraction: Number = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="a number above 0, at most 1: the share of the memory left after "
+        "loading that caches may take",
+        examples=["-M memory_fraction=0.8"],
+    )
     evidence: EvidenceLevel = Field(
         default="tokens",
         description="tokens (about 22 bytes a token), summary or none (alpha 0 then "
@@ -93,7 +101,7 @@ class ModelOptions(BaseModel):
     def name_parts(self) -> dict[str, str]:
         """The options that change what is generated, as they appear in the name."""
         silent = {"convention", "device", "max_batch", "trust_remote_code"}
-        silent |= {"allow_mixed_quantization", "alpha"}
+        silent |= {"allow_mixed_quantization", "alpha", "memory_fraction"}
         changed = self.model_dump(exclude=silent, exclude_defaults=True)
         parts = {key: _plain(value) for key, value in changed.items()}
         return {"alpha": _plain(self.alpha), **parts}

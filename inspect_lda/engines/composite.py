@@ -28,7 +28,8 @@ from inspect_lda.engines.halves import (
     text_config,
 )
 
-_CACHED_BY_ROW = {"full_attention", "sliding_attention", "chunked_attention"}
+JOINABLE = frozenset({"full_attention", "sliding_attention", "chunked_attention"})
+"""Kinds of layers whose cache has a column a token."""
 
 
 @dataclass
@@ -100,8 +101,14 @@ class AmplifiedLM(PreTrainedModel, GenerationMixin):
         True for attention caches; a recurrent state (linear attention, SSM) can not
         be left-padded into a running batch.
         """
-        types = getattr(self.config, "layer_types", None)
-        return types is None or set(types) <= _CACHED_BY_ROW
+        return self.layer_kinds <= JOINABLE
+
+    @property
+    def layer_kinds(self) -> frozenset[str]:
+        """What transformers calls the kinds of the layers; empty if all are one."""
+        configs = map(text_config, self._parts())
+        types = (getattr(config, "layer_types", None) or () for config in configs)
+        return frozenset(str(kind) for part in types for kind in part)
 
     def new_cache(self) -> Cache:
         """Make an empty cache for both halves.
@@ -110,7 +117,10 @@ class AmplifiedLM(PreTrainedModel, GenerationMixin):
         roll: the mask applies the window, and left padding can not fall out of it.
         """
         if not self.rolls:
-            return DynamicCache(config=self.config)
+            # Of each part's own config: in some the kinds follow from other fields,
+            # which a joint config can not have for both.
+            parts = [DynamicCache(config=part.config) for part in self._parts()]
+            return Cache(layers=[layer for part in parts for layer in part.layers])
         return Cache(
             layers=[GrowingLayer() for _ in range(self.config.num_hidden_layers)]
         )
@@ -168,6 +178,10 @@ class AmplifiedLM(PreTrainedModel, GenerationMixin):
         ends = self.before.generation_config.eos_token_id
         end = ends[0] if isinstance(ends, list) else ends or 0
         return torch.where(ids < self._before_rows, ids, end)
+
+    def _parts(self) -> tuple[PreTrainedModel, ...]:
+        """The models that one cache serves, in the order of its layers."""
+        return (self.after,) if self.is_identity else (self.after, self.before)
 
     def _views(self, cache: Cache | None) -> tuple[Cache | None, Cache | None]:
         if cache is None:

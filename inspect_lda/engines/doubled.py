@@ -18,7 +18,7 @@ from transformers.cache_utils import Cache, DynamicLayer
 
 from inspect_lda.checkpoints.weights import shared_copy
 from inspect_lda.engines.composite import AmplifiedLM
-from inspect_lda.engines.growing import HEADROOM, GrowingLayer
+from inspect_lda.engines.growing import HEADROOM, GrowingLayer, Memory
 from inspect_lda.engines.trunk import TrunkLM
 
 ROWS = ("input_ids", "inputs_embeds", "attention_mask", "position_ids")
@@ -47,13 +47,13 @@ class PairedLayer(DynamicLayer):
     """One cache layer of 2B rows over the two layers that a rolling batch keeps.
 
     The batch sees `after`'s and `before`'s layers, B rows each, and may replace their
-    tensors when rows leave or join; then they are joined again at the next update.
+    tensors when rows leave or join; then they are joined again at the next update. The
+    memory belongs to those two layers, so that replacing both lets go of it.
     """
 
     def __init__(self, after: DynamicLayer, before: DynamicLayer) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._halves = (after, before)
-        self._memory: tuple[Tensor, Tensor] | None = None
+        self._halves: tuple[Any, Any] = (after, before)
 
     def get_seq_length(self) -> int:
         """Columns held."""
@@ -65,7 +65,8 @@ class PairedLayer(DynamicLayer):
         """Append states `[2B, heads, n, d]`; return all of them."""
         length = self.get_seq_length()
         total = length + key_states.shape[-2]
-        keys, values = self._reserve(length, total, key_states, value_states)
+        memory = self._reserve(length, total, key_states, value_states)
+        keys, values = memory
         keys[:, :, length:total] = key_states
         values[:, :, length:total] = value_states
         rows = key_states.shape[0] // 2
@@ -73,19 +74,21 @@ class PairedLayer(DynamicLayer):
             self._halves, (slice(0, rows), slice(rows, None)), strict=True
         ):
             half.keys, half.values = keys[part, :, :total], values[part, :, :total]
+            half.memory = memory
             half.is_initialized = True
         return keys[:, :, :total], values[:, :, :total]
 
     def _reserve(
         self, length: int, total: int, key_states: Tensor, value_states: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        memory = self._memory
+    ) -> Memory:
+        ours, theirs = (getattr(half, "memory", None) for half in self._halves)
+        memory: Memory | None = ours if ours is theirs else None
         if (
             memory is not None
             and memory[0].shape[-2] >= total
             and memory[0].shape[0] == key_states.shape[0]
             and length > 0
-            and torch.as_tensor(self._halves[0].keys).data_ptr() == memory[0].data_ptr()
+            and self._halves[0].keys.data_ptr() == memory[0].data_ptr()
         ):
             return memory
         made = []
@@ -97,8 +100,7 @@ class PairedLayer(DynamicLayer):
                     [getattr(half, name) for half in self._halves]
                 )
             made.append(room)
-        self._memory = (made[0], made[1])
-        return self._memory
+        return made[0], made[1]
 
 
 class DoubledLM(AmplifiedLM):

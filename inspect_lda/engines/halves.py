@@ -1,5 +1,6 @@
 """What the two halves of a composite are, whatever class they have."""
 
+import contextlib
 import copy
 from typing import cast
 
@@ -36,5 +37,8 @@ def joint_config(
     config.num_hidden_layers = sum(half.num_hidden_layers for half in halves)
     types = [getattr(half, "layer_types", None) for half in halves]
     if all(entry is not None for entry in types):
-        config.layer_types = [kind for entry in types for kind in entry or ()]
+        # Where the kinds are computed from other fields they can not be set; the
+        # engine asks each half for its own.
+        with contextlib.suppress(AttributeError):
+            config.layer_types = [kind for entry in types for kind in entry or ()]
     return config

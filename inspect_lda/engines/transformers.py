@@ -1,6 +1,7 @@
 """The in-process engine: a composite model, a rolling batch and its sampler."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -17,7 +18,9 @@ from inspect_lda.engines.base import (
     Scored,
     ScoreRequest,
 )
+from inspect_lda.engines.budget import Budget, Extent, cache_budget
 from inspect_lda.engines.choose import amplified_lm
+from inspect_lda.engines.composite import JOINABLE
 from inspect_lda.engines.forced import ForcedScorer
 from inspect_lda.engines.halves import embedding_rows
 from inspect_lda.engines.prefill import Prefiller
@@ -30,6 +33,8 @@ T = TypeVar("T")
 PairScheduler: TypeAlias = Scheduler[
     Request, RowState, ScoreRequest, Scored, "PairDecoder"
 ]
+
+logger = logging.getLogger(__name__)
 
 
 class PairDecoder:
@@ -44,6 +49,14 @@ class PairDecoder:
         self.model = amplified_lm(
             pair.before, pair.after, allowed=self._allowed, shared=self._shared
         )
+        if not self.model.rolls:
+            logger.warning(
+                "%s and %s are decoded in lockstep, each batch to its last token: rows "
+                "can not join the state of layers of kind %s",
+                pair.after_name,
+                pair.before_name,
+                ", ".join(sorted(self.model.layer_kinds - JOINABLE)),
+            )
         self._sampler = Sampler(self._allowed, self._shared)
         self._forced = ForcedScorer(self.model, self._allowed, self._shared)
         self._decoding = Decoding(
@@ -121,6 +134,11 @@ class PairDecoder:
         self._check(request.prompt)
         self._check(request.continuation)
 
+    def extent(self, request: ScoreRequest) -> Extent:
+        """How many tokens a score request puts into a cache."""
+        length = len(request.prompt)
+        return Extent(length, length + len(request.continuation))
+
     def _check(self, ids: Sequence[int]) -> None:
         rows = embedding_rows(self.model)
         if not ids:
@@ -147,18 +165,34 @@ class TransformersEngine:
     Args:
         spec: The pair; its weights are loaded at the first request.
         max_batch: Most rollouts decoded together.
+        memory_fraction: Share of the memory that is free after loading which caches
+            may take, above 0 and at most 1; requests that do not fit wait.
     """
 
-    def __init__(self, spec: PairSpec, *, max_batch: int = 32) -> None:
+    def __init__(
+        self, spec: PairSpec, *, max_batch: int = 32, memory_fraction: float = 0.5
+    ) -> None:
         if max_batch < 1:
             raise ValueError(f"max_batch must be at least 1, got {max_batch}")
+        if not 0 < memory_fraction <= 1:
+            raise ValueError(
+                f"memory_fraction must be above 0 and at most 1, got {memory_fraction}"
+            )
+
+        def budget(decoder: PairDecoder) -> Budget:
+            return cache_budget(decoder, memory_fraction)
+
         self._scheduler: PairScheduler = Scheduler(
-            lambda: PairDecoder(load_pair(spec)), max_batch, f"lda:{spec.after}"
+            lambda: PairDecoder(load_pair(spec)),
+            max_batch,
+            f"lda:{spec.after}",
+            budget,
         )
         self._alone: PairScheduler = Scheduler(
             lambda: PairDecoder(alone(load_pair(spec))),
             max_batch,
             f"lda:{spec.after} alone",
+            budget,
         )
 
     async def pair(self) -> Pair:

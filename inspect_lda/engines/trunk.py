@@ -71,6 +71,9 @@ class TrunkLM(AmplifiedLM):
         before = self.before_top(past_key_values=before_cache, **inputs).logits
         return after, before
 
+    def _parts(self) -> tuple[PreTrainedModel, ...]:
+        return self.trunk, self.after_top, self.before_top
+
     def _three_views(self, cache: Cache | None) -> tuple[Cache | None, ...]:
         if cache is None:
             return None, None, None

@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache
 
 from inspect_lda.engines.base import EngineError
+from inspect_lda.engines.budget import Extent
 from inspect_lda.engines.prefill import Prefiller
 from inspect_lda.engines.scheduler import Scheduler
 
@@ -33,6 +34,11 @@ class Steps:
     cancelled: bool = False
     error: Exception | None = None
     prompt: tuple[int, ...] = (1,)
+
+    @property
+    def extent(self) -> Extent:
+        """One token more a step."""
+        return Extent(len(self.prompt), len(self.prompt) + self.left)
 
     @property
     def done(self) -> bool:
@@ -76,6 +82,10 @@ class Counter:
         """Odd numbers are refused."""
         if request % 2:
             raise ValueError("odd")
+
+    def extent(self, request: int) -> Extent:
+        """As many tokens as the number says."""
+        return Extent(request, request)
 
     def score(self, requests: Sequence[int], prefiller: Prefiller) -> list[int]:
         """Half of each."""
@@ -220,7 +230,7 @@ def test_thousands_of_requests_leave_nothing_behind(
     schedule: Callable[..., Made],
 ) -> None:
     scheduler = schedule(rows=64)
-    rows = [Steps(1 + i % 3) for i in range(5000)]
+    rows = [Steps(1 + i % 3) for i in range(10_000)]
     references = [weakref.ref(row) for row in rows]
     futures = [scheduler.submit(row) for row in rows]
     assert all(future.result(SECONDS).left <= 0 for future in futures)
