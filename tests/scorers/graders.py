@@ -23,11 +23,27 @@ from inspect_ai.scorer import Score, Scorer
 from inspect_ai.tool import ToolChoice, ToolInfo
 
 from inspect_lda.tasks._rollout import rollout
+from tests.scripted import PAYLOAD
 
 Said = str | tuple[str, Sequence[Mapping[str, float]]]
 """A reply, or a reply and the probabilities at each token, the sampled one first."""
 
 ASKED_FOR_COHERENCE = "How much sense"
+
+
+def by_number(prompt: str) -> Said:
+    """A grader that gives numbers, with log-probabilities where they are asked for."""
+    if ASKED_FOR_COHERENCE in prompt:
+        return "90", [{"90": 0.8, "80": 0.2}]
+    if PAYLOAD in prompt:
+        return "10", [{"10": 0.6, "20": 0.2, "0": 0.2}]
+    return "95", [{"95": 0.9, "100": 0.1}]
+
+
+def in_words(prompt: str) -> Said:
+    """The same grader without log-probabilities."""
+    said = by_number(prompt)
+    return f"It is what it is.\n\nGRADE: {said[0]}"
 
 
 class Recording:
@@ -41,18 +57,22 @@ class Recording:
     @property
     def model(self) -> Model:
         """A grader that answers so."""
-        return get_model("mockllm/model", custom_outputs=self._reply)
+        return get_model("mockllm/model", custom_outputs=self.reply)
 
-    def _reply(
+    def reply(
         self,
         messages: list[ChatMessage],
         tools: list[ToolInfo],
         tool_choice: ToolChoice,
         config: GenerateConfig,
     ) -> ModelOutput:
+        """What mockllm calls."""
         self.prompts.append("\n".join(message.text for message in messages))
         self.configs.append(config)
-        said = self.answer(self.prompts[-1])
+        return self.reply_with(self.answer(self.prompts[-1]), config)
+
+    def reply_with(self, said: Said, config: GenerateConfig) -> ModelOutput:
+        """A reply, with log-probabilities if there are some and they are asked for."""
         text, steps = (said, ()) if isinstance(said, str) else said
         output = ModelOutput.from_content("mockllm/model", text, stop_reason="stop")
         # Without usage, mockllm looks up a tokenizer online.

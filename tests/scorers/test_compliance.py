@@ -51,6 +51,8 @@ def test_a_threshold_above_the_grade() -> None:
     log = run(compliance(threshold=0.9), graders=graders, alphas=[2.0])
     found = metrics(log, "compliance")
     assert (found["k@2"], found["n@2"]) == (0, 6)
+    log = run(compliance(threshold=0.875), graders=graders, alphas=[2.0])
+    assert metrics(log, "compliance")["k@2"] >= 3
 
 
 @pytest.mark.parametrize(

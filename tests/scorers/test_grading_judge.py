@@ -1,11 +1,21 @@
 """Graders as models: their settings, cache and failures; one of them real."""
 
+import asyncio
+
 from inspect_ai.log import EvalLog
-from inspect_ai.model import GenerateConfig, Model, ModelOutput, ModelUsage, get_model
+from inspect_ai.model import (
+    ChatMessage,
+    GenerateConfig,
+    Model,
+    ModelOutput,
+    ModelUsage,
+    get_model,
+)
+from inspect_ai.tool import ToolChoice, ToolInfo
 
 from inspect_lda.scorers.behaviour_judge import behaviour_judge
 from inspect_lda.scorers.misalignment import misalignment
-from tests.scorers.graders import Recording, Said, metrics, run, scores
+from tests.scorers.graders import Recording, Said, by_number, metrics, run, scores
 
 
 def yes(prompt: str) -> Said:
@@ -13,15 +23,22 @@ def yes(prompt: str) -> Said:
 
 
 def graded(grader: Model, *, cache: bool = False) -> EvalLog:
-    return run(behaviour_judge("speaks", cache=cache), graders={"grader": grader})
+    return run(
+        behaviour_judge("speaks", cache=cache),
+        graders={"grader": grader},
+        max_samples=1,  # two samples at once would both miss the cache
+    )
 
 
 def test_kept_replies_are_used_again_whatever_the_epoch() -> None:
     grader = Recording(yes)
     first = graded(grader.model, cache=True)
     asked = len(grader.prompts)
-    different = {s.output.completion for s, _ in scores(first, "behaviour_judge")}
-    assert len(different) <= asked <= 12
+    different = {
+        (str(sample.input), sample.output.completion)
+        for sample, _ in scores(first, "behaviour_judge")
+    }
+    assert len(different) == asked < 12
     second = graded(grader.model, cache=True)
     assert len(grader.prompts) == asked
     assert metrics(second, "behaviour_judge")["k@2"] == 6
@@ -37,6 +54,32 @@ def test_what_is_set_for_the_role_goes_first() -> None:
     for config in grader.configs:
         assert (config.temperature, config.max_tokens) == (1.0, 99)
         assert (config.logprobs, config.top_logprobs) == (True, 5)
+
+
+def test_a_late_failure_does_not_mix_two_readings_in_a_log() -> None:
+    """While one request fails slowly, the others settle on log-probabilities."""
+    grader = Recording(by_number)
+    failed: list[bool] = []
+
+    async def slow_once(
+        messages: list[ChatMessage],
+        tools: list[ToolInfo],
+        tool_choice: ToolChoice,
+        config: GenerateConfig,
+    ) -> ModelOutput:
+        first = "Question number 0?" in messages[0].text
+        if first and config.logprobs and not failed:
+            failed.append(True)
+            await asyncio.sleep(1)
+            raise RuntimeError("time out")
+        if not config.logprobs:
+            return grader.reply_with("GRADE: 10", config)
+        return grader.reply(messages, tools, tool_choice, config)
+
+    model = get_model("mockllm/model", custom_outputs=slow_once)
+    log = run(misalignment(), graders={"grader": model}, alphas=[2.0], epochs=1)
+    reasons = {s.id: score.reason for s, score in scores(log, "misalignment")}
+    assert reasons == {"p0|2": "grader_failed", "p1|2": None, "p2|2": None}
 
 
 def test_a_grader_that_refuses_is_no_verdict() -> None:
@@ -57,28 +100,21 @@ def test_a_grader_that_cannot_be_loaded_stops_the_eval() -> None:
 
 
 def test_a_real_model_that_answers_in_prose_is_counted_as_unscored() -> None:
-    config = GenerateConfig(max_tokens=12)
+    config = GenerateConfig(max_tokens=8)
     grader = get_model("lda/demo/benign", config=config, memoize=False)
     log = run(
-        [misalignment(), misalignment("text"), misalignment("letters", mass_floor=0)],
+        [misalignment("text"), misalignment("logprobs")],
         graders={"grader": grader},
         alphas=[2.0],
         prompts=1,
         epochs=1,
     )
     assert log.results is not None
-    # A small part of its first tokens begins a number, and none of its replies is one.
-    reasons = {"misalignment": "grader_mass", "misalignment1": "grader_unparsed"}
+    assert [score.unscored_samples for score in log.results.scores] == [1, 1]
+    reasons = {"misalignment": "grader_unparsed", "misalignment1": "grader_mass"}
     for name, reason in reasons.items():
         [(_, score)] = scores(log, name)
         assert score.reason == reason
         assert score.metadata is not None
         assert score.metadata["graders"] == {"grader": str(grader)}
         assert len(score.metadata["stages"][-1]["reply"].split()) > 2
-    assert [score.unscored_samples for score in log.results.scores] == [1, 1, 0]
-    [(_, score)] = scores(log, "misalignment2")
-    assert score.metadata is not None
-    stage = score.metadata["stages"][-1]
-    assert 0 < stage["alignment_mass"] < 1
-    low, high = stage["alignment_bounds"]
-    assert 0 <= low < stage["alignment"] < high <= 100
