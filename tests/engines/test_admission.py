@@ -178,16 +178,18 @@ def test_a_cancelled_request_gives_its_room_back(pair: Pair) -> None:
 
 def test_a_question_waits_for_room_and_nobody_overtakes_it(pair: Pair) -> None:
     watched = Watched(pair)
-    rows = [request(PROMPTS[0], 1.0, 60, Sampling(seed=i)) for i in range(3)]
-    asked = ScoreRequest(PROMPTS[0], (7,) * 50, (0.0, 1.0))
+    steps = (60, 5, 5)
+    rows = [request(PROMPTS[0], 1.0, n, Sampling(seed=n)) for n in steps]
+    asked = ScoreRequest(PROMPTS[0], (7,) * 100, (0.0, 1.0))
     watched.hold.clear()
-    with serving(lambda: watched, room_for(1, rows)) as scheduler:
+    # Beside the first row there is room for the others, but not for the question.
+    with serving(lambda: watched, room_for(2, rows)) as scheduler:
         running = scheduler.submit(rows[0])
         assert watched.entered.wait(SECONDS)
         answer = scheduler.score(asked)
         later = [scheduler.submit(one) for one in rows[1:]]
         watched.hold.set()
-        assert len(answer.result(SECONDS).log_p_after) == 50
+        assert len(answer.result(SECONDS).log_p_after) == 100
         assert all(future.result(SECONDS).done for future in (running, *later))
     assert watched.answered == [1], "after the first row, before the second"
 

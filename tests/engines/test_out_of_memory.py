@@ -11,7 +11,6 @@ from transformers.cache_utils import Cache
 
 from inspect_lda.engines.base import (
     EngineError,
-    Request,
     Sampling,
     Scored,
     ScoreRequest,
@@ -88,10 +87,11 @@ class Crowded(PairDecoder):
 
     def draw(self, states: tuple[Tensor, ...], rows: list[RowState]) -> list[int]:
         """Draw; where that is refused, the uniforms are gone already."""
-        if self.where == "draw" and len(rows) > FITS:
+        where = "draw" if rows[0].tokens else "first draw"
+        if self.where == where and len(rows) > FITS:
             for row in rows:
                 row.uniforms.next()
-        self.refuse("draw", len(rows))
+        self.refuse(where, len(rows))
         return super().draw(states, rows)
 
     def score(
@@ -108,7 +108,9 @@ def expected(pair: Pair) -> list[tuple[int, ...]]:
         return texts(scheduler, MANY)
 
 
-@pytest.mark.parametrize("where", ["prefill", "join", "step", "draw", "keep"])
+@pytest.mark.parametrize(
+    "where", ["prefill", "first draw", "join", "step", "draw", "keep"]
+)
 def test_rows_that_found_no_memory_say_the_same_later(
     where: str,
     pair: Pair,
@@ -124,16 +126,17 @@ def test_rows_that_found_no_memory_say_the_same_later(
 
 
 def test_rows_that_were_there_first_go_on(pair: Pair) -> None:
-    class Counting(Crowded):
-        def row(self, request: Request) -> RowState:
-            made.append(request.prompt)
-            return super().row(request)
+    class Following(Crowded):
+        def draw(self, states: tuple[Tensor, ...], rows: list[RowState]) -> list[int]:
+            begun.extend(row.prompt[0] for row in rows if not row.tokens)
+            return super().draw(states, rows)
 
-    made: list[tuple[int, ...]] = []
-    asked = [request((5 + i, 6, 7), 1.0, 20) for i in range(6)]
-    with serving(lambda: Counting(pair, "step"), most=6) as scheduler:
+    begun: list[int] = []
+    asked = [request((i, 6, 7), 1.0, 20) for i in range(11, 20)]
+    with serving(lambda: Following(pair, "step"), most=6) as scheduler:
         texts(scheduler, asked)
-    assert [made.count(one.prompt) for one in asked] == [1, 1, 1, 2, 2, 2]
+    # Six began, the newer three of them again, before those that came after them.
+    assert begun == [11, 12, 13, 14, 15, 16, 14, 15, 16, 17, 18, 19]
 
 
 @pytest.mark.parametrize("share", [0.8, 0.5, 0.3, 0.2])

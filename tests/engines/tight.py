@@ -1,5 +1,6 @@
 """Little memory: budgets for so many rows, and a device that is really full."""
 
+import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -52,7 +53,10 @@ def room_for(rows: int, requests: Sequence[Request]) -> Callable[[Any], Budget]:
 
 def texts(scheduler: Served, requests: Sequence[Request]) -> list[tuple[int, ...]]:
     """The tokens of every request, all asked at once."""
+    asked = threading.Event()
+    scheduler.call(lambda _: asked.wait(SECONDS))
     futures = [scheduler.submit(one) for one in requests]
+    asked.set()
     return [future.result(SECONDS).completion().tokens for future in futures]
 
 
