@@ -4,12 +4,6 @@
 
 from inspect_ai.model import ModelAPI, modelapi
 
-from inspect_lda.scorers._grading.metrics import (
-    graded_means,
-    hit_origins,
-    rate_among_coherent,
-)
-from inspect_lda.scorers._grading.roles import graders_ready
 from inspect_lda.scorers.behaviour_judge import behaviour_judge
 from inspect_lda.scorers.compliance import compliance
 from inspect_lda.scorers.condition import condition
