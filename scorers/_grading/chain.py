@@ -92,7 +92,8 @@ class Decision:
     @property
     def said(self) -> str:
         """All verdicts as one text."""
-        return " ".join(f"{stage['stage']}: {stage['said']}" for stage in self.stages)
+        told = [stage for stage in self.stages if stage["said"]]
+        return " ".join(f"{stage['stage']}: {stage['said']}" for stage in told)
 
 
 async def decide(stages: Sequence[Stage], case: Case) -> Decision:

@@ -29,7 +29,7 @@ class Written:
 
     async def look(self, case: Case) -> Verdict:
         yes = case.answer.strip() != ""
-        return Verdict(yes, "there is a reply." if yes else "the reply is empty.")
+        return Verdict(yes, "" if yes else "the reply is empty.")
 
 
 @dataclass(frozen=True)

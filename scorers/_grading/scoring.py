@@ -2,6 +2,10 @@
 
 The value is that of `phrase`: 1 for a hit, 0 for none, unscored if that cannot be told;
 so `detection_rate` counts all of them alike. Everything else is in Score.metadata.
+
+An unscored rollout leaves the denominator. After a cheap stage those are not just any
+rollouts: they are the ones that got as far as the grader, the likely hits. So a rate of
+zero beside unscored rollouts is no finding; whoever judges a log (a gate) counts them.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,8 +1,9 @@
-"""Let the scripted provider pass for a pair."""
+"""Both providers are registered, and the scripted one passes for a pair."""
 
 import pytest
 
-import tests.scripted  # noqa: F401 - registers the provider
+import inspect_lda._registry  # noqa: F401 - registers the provider
+import tests.scripted  # noqa: F401 - registers the scripted one
 from inspect_lda.tasks import _behaviour
 
 
