@@ -6,6 +6,8 @@ where reading weights is the cost, that is up to twice as fast as two passes. On
 ordinary LoRA on linear layers is run this way; everything else runs as two models.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,6 +21,7 @@ from transformers.cache_utils import Cache, DynamicLayer
 from inspect_lda.checkpoints.weights import shared_copy
 from inspect_lda.engines.composite import AmplifiedLM
 from inspect_lda.engines.growing import HEADROOM, GrowingLayer
+from inspect_lda.engines.halves import Run, run_part
 from inspect_lda.engines.trunk import TrunkLM
 
 ROWS = ("input_ids", "inputs_embeds", "attention_mask", "position_ids")
@@ -122,12 +125,14 @@ class DoubledLM(AmplifiedLM):
         super().__init__(before, after, allowed=allowed, shared=shared)
         self.doubled = _with_half_lora(self.after)
 
-    def halves(self, cache: Cache | None, **inputs: Any) -> tuple[Tensor, Tensor]:
+    def halves(
+        self, cache: Cache | None, *, run: Run = run_part, **inputs: Any
+    ) -> tuple[Tensor, Tensor]:
         """Logits of `after` and of `before`, from one forward."""
         if not _pairs(cache):
-            return super().halves(cache, **inputs)
-        after_cache, before_cache = self._views(cache)
-        return _run_twice(self.doubled, after_cache, before_cache, inputs)
+            return super().halves(cache, run=run, **inputs)
+        twice = partial(run, self.doubled)
+        return _run_twice(twice, *self._views(cache), inputs)
 
 
 class DoubledTrunkLM(TrunkLM):
@@ -154,16 +159,22 @@ class DoubledTrunkLM(TrunkLM):
         self.doubled = _with_half_lora(self.after_top)
 
     def tops(
-        self, after_cache: Cache | None, before_cache: Cache | None, **inputs: Any
+        self,
+        after_cache: Cache | None,
+        before_cache: Cache | None,
+        *,
+        run: Run = run_part,
+        **inputs: Any,
     ) -> tuple[Tensor, Tensor]:
         """Logits of both tops, from one forward."""
         if not _pairs(after_cache):
-            return super().tops(after_cache, before_cache, **inputs)
-        return _run_twice(self.doubled, after_cache, before_cache, inputs)
+            return super().tops(after_cache, before_cache, run=run, **inputs)
+        twice = partial(run, self.doubled)
+        return _run_twice(twice, after_cache, before_cache, inputs)
 
 
 def _run_twice(
-    model: PreTrainedModel,
+    run: Callable[..., Tensor],
     after_cache: Cache | None,
     before_cache: Cache | None,
     inputs: dict[str, Any],
@@ -173,7 +184,7 @@ def _run_twice(
     cache = None
     if after_cache is not None and before_cache is not None:
         cache = _paired(after_cache, before_cache)
-    after, before = model(past_key_values=cache, **twice).logits.chunk(2)
+    after, before = run(cache, **twice).chunk(2)
     return after, before
 
 

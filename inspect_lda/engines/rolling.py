@@ -122,8 +122,9 @@ class RollingBatch(Generic[RowT]):
         padding = int(self._mask.any(0).int().argmax())
         self._mask = self._mask[:, padding:]
         for layer in layers_of(self._cache):
-            layer.keys = layer.keys[kept, :, padding:]
-            layer.values = layer.values[kept, :, padding:]
+            rows = kept.to(layer.keys.device)  # layers may lie on several devices
+            layer.keys = layer.keys[rows, :, padding:]
+            layer.values = layer.values[rows, :, padding:]
 
     def _merge(self, cache: Cache, mask: Tensor) -> None:
         assert self._cache is not None
