@@ -17,21 +17,31 @@ from inspect_lda.engines.base import (
     ScoreRequest,
 )
 from inspect_lda.engines.choose import amplified_lm
+from inspect_lda.engines.compiled import INDUCTOR, Backend
 from inspect_lda.engines.forced import ForcedScorer
 from inspect_lda.engines.halves import embedding_rows
 from inspect_lda.engines.prefill import Prefiller
 from inspect_lda.engines.rows import Decoding, RowState
 from inspect_lda.engines.sampler import Sampler
 from inspect_lda.engines.scheduler import Scheduler
+from inspect_lda.engines.steps import CompiledSteps
 from inspect_lda.pair import Pair, PairSpec, load_pair
 
 T = TypeVar("T")
 
 
 class PairDecoder:
-    """Runs one loaded pair step by step; a `scheduler.RowDecoder`."""
+    """Runs one loaded pair step by step; a `scheduler.RowDecoder`.
 
-    def __init__(self, pair: Pair) -> None:
+    Args:
+        pair: The pair; its spec says whether steps are compiled.
+        max_rows: Most rows of a batch.
+        backend: What torch.compile hands the code of a step to.
+    """
+
+    def __init__(
+        self, pair: Pair, max_rows: int = 32, backend: Backend = INDUCTOR
+    ) -> None:
         self.pair = pair
         vocabulary = pair.vocabulary
         device = pair.after.device
@@ -40,13 +50,18 @@ class PairDecoder:
         self.model = amplified_lm(
             pair.before, pair.after, allowed=self._allowed, shared=self._shared
         )
+        self.steps: CompiledSteps | None = None
+        if pair.spec.compile:
+            self.steps = CompiledSteps(
+                self.model, max_rows, pair.context_length, backend
+            )
         self._sampler = Sampler(self._allowed, self._shared)
         self._forced = ForcedScorer(self.model, self._allowed, self._shared)
         self._decoding = Decoding(
             tokenizer=pair.tokenizer,
             eos_ids=pair.eos_ids,
             context_length=pair.context_length,
-            precision=str(self.model.dtype).removeprefix("torch."),
+            precision=_precision(pair, self.model.dtype),
             masked_ids=int((~self._shared).sum()),
         )
 
@@ -62,7 +77,7 @@ class PairDecoder:
 
     def new_cache(self) -> Cache:
         """An empty cache for both checkpoints."""
-        return self.model.new_cache()
+        return (self.steps or self.model).new_cache()
 
     def row(self, request: Request) -> RowState:
         """Turn a request into a row.
@@ -85,7 +100,8 @@ class PairDecoder:
         self, ids: Tensor, mask: Tensor, positions: Tensor, cache: Cache
     ) -> tuple[Tensor, Tensor]:
         """Logits `[batch, V]` of both checkpoints after ids `[batch, n]`."""
-        after, before = self.model.halves(
+        logits = self.steps and self.steps(ids, mask, positions, cache)
+        after, before = logits or self.model.halves(
             cache,
             input_ids=ids,
             attention_mask=mask,
@@ -142,7 +158,9 @@ class TransformersEngine:
         self._scheduler: Scheduler[
             Request, RowState, ScoreRequest, Scored, PairDecoder
         ] = Scheduler(
-            lambda: PairDecoder(load_pair(spec)), max_batch, f"lda:{spec.after}"
+            lambda: PairDecoder(load_pair(spec), max_batch),
+            max_batch,
+            f"lda:{spec.after}",
         )
 
     async def pair(self) -> Pair:
@@ -161,6 +179,12 @@ class TransformersEngine:
     def close(self) -> None:
         """Stop the thread and drop the engine's references to the weights."""
         self._scheduler.close()
+
+
+def _precision(pair: Pair, dtype: torch.dtype) -> str:
+    body = str(dtype).removeprefix("torch.")
+    wide = pair.spec.head_dtype == "float32" and body != "float32"
+    return f"{body}, head float32" if wide else body
 
 
 async def _wait(future: "Future[T]") -> T:
