@@ -22,9 +22,12 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from inspect_lda.decoding.amplify import amplify
 from inspect_lda.engines.growing import GrowingLayer
 from inspect_lda.engines.halves import (
+    Run,
     causal_lm,
     embedding_rows,
     joint_config,
+    moved,
+    run_part,
     text_config,
 )
 
@@ -157,14 +160,28 @@ class AmplifiedLM(PreTrainedModel, GenerationMixin):
             before_logits=before,
         )
 
-    def halves(self, cache: Cache | None, **inputs: Any) -> tuple[Tensor, Tensor]:
-        """Logits of `after` and of `before` on the same inputs, not combined."""
+    def halves(
+        self, cache: Cache | None, *, run: Run = run_part, **inputs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Logits of `after` and of `before` on the same inputs, not combined.
+
+        Where they are on two devices, both work at the same time.
+
+        Args:
+            cache: A cache of this composite.
+            run: Runs one of the models that this is made of.
+            **inputs: What both are given.
+        """
         after_cache, before_cache = self._views(cache)
-        after = self.after(past_key_values=after_cache, **inputs).logits
         if self.is_identity:
+            after = run(self.after, after_cache, **inputs)
             return after, after
-        inputs["input_ids"] = self.known_to_before(inputs["input_ids"])
-        before = self.before(past_key_values=before_cache, **inputs).logits
+        # Moved first and moved back last: a copy between devices waits for what is
+        # queued on the one it comes from, which soon is all of `after`.
+        theirs = moved(inputs, self.before.device)
+        theirs["input_ids"] = self.known_to_before(theirs["input_ids"])
+        after = run(self.after, after_cache, **inputs)
+        before = run(self.before, before_cache, **theirs)
         return after, before.to(after.device)
 
     def known_to_before(self, ids: Tensor) -> Tensor:

@@ -55,7 +55,9 @@ class GrowingLayer(DynamicLayer):
 
     def keep(self, rows: Tensor, padding: int) -> None:
         """Keep these rows only, and drop so many columns in front."""
-        self._hold(*(part[rows, :, padding:] for part in self.states()))
+        keys, values = self.states()
+        rows = rows.to(keys.device)  # layers may lie on several devices
+        self._hold(keys[rows, :, padding:], values[rows, :, padding:])
 
     def cut(self, rows: int, columns: slice) -> None:
         """Keep the first rows and some columns, without copying them."""

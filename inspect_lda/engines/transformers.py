@@ -20,6 +20,7 @@ from inspect_lda.engines.base import (
 )
 from inspect_lda.engines.budget import Budget, Extent, cache_budget
 from inspect_lda.engines.choose import amplified_lm
+from inspect_lda.engines.compiled import INDUCTOR, Backend
 from inspect_lda.engines.composite import JOINABLE
 from inspect_lda.engines.forced import ForcedScorer
 from inspect_lda.engines.halves import embedding_rows
@@ -27,6 +28,7 @@ from inspect_lda.engines.prefill import Prefiller
 from inspect_lda.engines.rows import Decoding, RowState
 from inspect_lda.engines.sampler import Sampler
 from inspect_lda.engines.scheduler import Scheduler
+from inspect_lda.engines.steps import CompiledSteps
 from inspect_lda.pair import Pair, PairSpec, load_pair
 
 T = TypeVar("T")
@@ -38,9 +40,17 @@ logger = logging.getLogger(__name__)
 
 
 class PairDecoder:
-    """Runs one loaded pair step by step; a `scheduler.RowDecoder`."""
+    """Runs one loaded pair step by step; a `scheduler.RowDecoder`.
 
-    def __init__(self, pair: Pair) -> None:
+    Args:
+        pair: The pair; its spec says whether steps are compiled.
+        max_rows: Most rows of a batch.
+        backend: What torch.compile hands the code of a step to.
+    """
+
+    def __init__(
+        self, pair: Pair, max_rows: int = 32, backend: Backend = INDUCTOR
+    ) -> None:
         self.pair = pair
         vocabulary = pair.vocabulary
         device = pair.after.device
@@ -57,13 +67,18 @@ class PairDecoder:
                 pair.before_name,
                 ", ".join(sorted(self.model.layer_kinds - JOINABLE)),
             )
+        self.steps: CompiledSteps | None = None
+        if pair.spec.compile:
+            self.steps = CompiledSteps(
+                self.model, max_rows, pair.context_length, backend
+            )
         self._sampler = Sampler(self._allowed, self._shared)
         self._forced = ForcedScorer(self.model, self._allowed, self._shared)
         self._decoding = Decoding(
             tokenizer=pair.tokenizer,
             eos_ids=pair.eos_ids,
             context_length=pair.context_length,
-            precision=str(self.model.dtype).removeprefix("torch."),
+            precision=_precision(pair, self.model.dtype),
             masked_ids=int((~self._shared).sum()),
         )
 
@@ -79,7 +94,7 @@ class PairDecoder:
 
     def new_cache(self) -> Cache:
         """An empty cache for both checkpoints."""
-        return self.model.new_cache()
+        return (self.steps or self.model).new_cache()
 
     def row(self, request: Request) -> RowState:
         """Turn a request into a row.
@@ -102,7 +117,8 @@ class PairDecoder:
         self, ids: Tensor, mask: Tensor, positions: Tensor, cache: Cache
     ) -> tuple[Tensor, Tensor]:
         """Logits `[batch, V]` of both checkpoints after ids `[batch, n]`."""
-        after, before = self.model.halves(
+        logits = self.steps and self.steps(ids, mask, positions, cache)
+        after, before = logits or self.model.halves(
             cache,
             input_ids=ids,
             attention_mask=mask,
@@ -183,13 +199,13 @@ class TransformersEngine:
             return cache_budget(decoder, memory_fraction)
 
         self._scheduler: PairScheduler = Scheduler(
-            lambda: PairDecoder(load_pair(spec)),
+            lambda: PairDecoder(load_pair(spec), max_batch),
             max_batch,
             f"lda:{spec.after}",
             budget,
         )
         self._alone: PairScheduler = Scheduler(
-            lambda: PairDecoder(alone(load_pair(spec))),
+            lambda: PairDecoder(alone(load_pair(spec)), max_batch),
             max_batch,
             f"lda:{spec.after} alone",
             budget,
@@ -214,6 +230,12 @@ class TransformersEngine:
         """Stop the thread and drop the engine's references to the weights."""
         self._scheduler.close()
         self._alone.close()
+
+
+def _precision(pair: Pair, dtype: torch.dtype) -> str:
+    body = str(dtype).removeprefix("torch.")
+    wide = pair.spec.head_dtype == "float32" and body != "float32"
+    return f"{body}, head float32" if wide else body
 
 
 async def _wait(future: "Future[T]") -> T:
