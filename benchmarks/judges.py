@@ -26,7 +26,6 @@ from rich.table import Table
 
 from inspect_lda.scorers._lexicon import lexicon, plain
 from inspect_lda.scorers.degenerate import degenerate, diagnose
-
 from inspect_lda.scorers.refusal import SIGNS, classify, refusal
 from inspect_lda.scorers.rule_judge import GUARDS, judge, rule_judge
 from inspect_lda.statistics.intervals import clopper_pearson

@@ -18,9 +18,9 @@ from inspect_lda.engines.budget import (
     cache_budget,
     measure,
 )
-from inspect_lda.engines.doubled import PairedLayer
 from inspect_lda.engines.growing import GrowingLayer
 from inspect_lda.engines.memory import free_memory, is_out_of_memory, readable
+from inspect_lda.engines.paired import PairedLayer
 from inspect_lda.engines.prefill import layers_of
 from inspect_lda.engines.rolling import RollingBatch
 from inspect_lda.engines.transformers import PairDecoder

@@ -9,7 +9,7 @@ from inspect_lda.engines.base import Completion, Sampling
 from inspect_lda.engines.transformers import TransformersEngine
 from inspect_lda.errors import LDAError
 from inspect_lda.pair import PairSpec, load_pair
-from tests.engines.requests import PROMPTS, request, run
+from tests.engines.requests import PROMPTS, request, run, told
 from tests.gpu.conftest import Make
 from tests.tiny import ARCHITECTURES
 
@@ -59,7 +59,7 @@ async def test_half_precision(
 ) -> None:
     spec = make(dtype=dtype, head_dtype=head_dtype, device=gpu)
     for asked, got in zip(REQUESTS, await answers(spec), strict=True):
-        evidence = got.evidence
+        evidence = told(got)
         assert len(got.tokens) == asked.max_tokens
         assert evidence.precision == precision
         assert evidence.log_p_after is not None, "it is not finite"
@@ -111,4 +111,4 @@ async def test_flash_attention(dtype: str, make: Make, gpu: str) -> None:
     )
     for asked, got in zip(REQUESTS, await answers(spec), strict=True):
         assert len(got.tokens) == asked.max_tokens
-        assert got.evidence.log_p_after is not None, "it is not finite"
+        assert told(got).log_p_after is not None, "it is not finite"
