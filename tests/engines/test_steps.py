@@ -22,6 +22,7 @@ from tests.engines.stepping import Counting, compiling, drive, requests, tokens
 from tests.engines.test_trunk import adapted, four_layers
 from tests.tiny import ARCHITECTURES, save_checkpoint, tiny_model, tiny_tokenizer
 
+LIKE_LLAMA = ("qwen2", "qwen3", "olmo2")
 MIXED = [(4, 3), (1, 12), (11, 5), (7, 9), (3, 2), (14, 6)]
 
 
@@ -43,7 +44,13 @@ def shapes(decoder: PairDecoder) -> list[tuple[int, int]]:
     return decoder.steps.shapes
 
 
-@pytest.mark.parametrize("arch", ARCHITECTURES)
+@pytest.mark.parametrize(
+    "arch",
+    [
+        pytest.param(arch, marks=[pytest.mark.slow] if arch in LIKE_LLAMA else [])
+        for arch in ARCHITECTURES
+    ],
+)
 def test_every_architecture(arch: str, tmp_path: Path) -> None:
     pair, backend = saved(tmp_path, arch), Counting()
     asked = requests(MIXED)
