@@ -52,7 +52,7 @@ class Chain:
         replayed: dict[str, Any] = {}
         try:
             evidence, reading, metadata = read(state)
-            replayed = replay(evidence, reading).facts
+            replayed = replay(evidence).facts
         except ValueError as error:
             if self.require_evidence:
                 return unscored(state, error)
