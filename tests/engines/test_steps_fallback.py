@@ -79,10 +79,10 @@ def test_models_that_can_not_be_compiled_say_so_at_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     model: Any = AmplifiedLM(tiny_model(seed=1), tiny_model(seed=2))
-    model.config.layer_types = ["linear_attention"] * 4
+    model.after.config.layer_types = ["linear_attention"] * 2
     with caplog.at_level(logging.WARNING, "inspect_lda"):
         CompiledSteps(model, 3, 256)
-        model.config.layer_types = None
+        model.after.config.layer_types = None
         model.after.hf_device_map = {"model": "cuda:0", "lm_head": "cuda:1"}
         CompiledSteps(model, 3, 256)
     assert "layers with a recurrent state" in caplog.messages[0]
