@@ -65,6 +65,11 @@ def test_a_payload_in_a_long_completion_needs_evidence_by_token() -> None:
     assert origin(**sums(after, before, arrays=True)) == "new"
 
 
+def test_one_word_of_another_style_is_not_new() -> None:
+    after, before = [-1.0] * 200, [-1.0] * 100 + [-10.0] + [-1.0] * 99
+    assert origin(**sums(after, before, arrays=True)) == "latent"
+
+
 def test_drift_that_is_spread_evenly_is_not_new() -> None:
     after, before = [-1.0] * 200, [-1.3] * 200
     assert origin(**sums(after, before, arrays=True)) == "latent"
