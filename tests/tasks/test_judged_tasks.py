@@ -14,7 +14,7 @@ from inspect_lda.tasks.emergent_misalignment import emergent_misalignment
 from tests.scorers.graders import Recording, by_number
 from tests.scripted import PAYLOAD
 
-OURS = {"limit_prompts": 12, "alphas": "0,2", "max_tokens": 8}
+OURS: dict[str, Any] = {"limit_prompts": 12, "alphas": "0,2", "max_tokens": 8}
 
 
 def run(task: Task, path: Path, **options: Any) -> EvalLog:
