@@ -168,7 +168,9 @@ def _expression(
 
     def fill(found: re.Match[str]) -> str:
         if found[1] not in terms:
-            raise LDAError(f"{where}: no term {{{found[1]}}}; {nearest(found[1], terms)}")
+            raise LDAError(
+                f"{where}: no term {{{found[1]}}}; {nearest(found[1], terms)}"
+            )
         return f"(?:{'|'.join(terms[found[1]])})"
 
     joined = "|".join(f"(?:{pattern})" for pattern in patterns)
