@@ -1,6 +1,7 @@
 """Offline judges against labelled replies and against harmless ones.
 
     python -m benchmarks.judges labelled                  # seconds, needs no weights
+    python -m benchmarks.judges xstest FILES              # seconds; see its --help
     python -m benchmarks.judges rollouts                  # minutes: lda/demo/benign
     python -m benchmarks.judges rollouts --pair narrow --alpha 2 --show rule_judge
 
@@ -10,11 +11,12 @@ embedded pair and prints what every judge finds in them. docs/judges.md says wha
 figures mean.
 """
 
+import csv
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib.resources import files
-from typing import Any
+from typing import Any, TextIO
 
 import click
 import yaml
@@ -26,10 +28,14 @@ from rich.table import Table
 
 from inspect_lda.scorers._lexicon import lexicon, plain
 from inspect_lda.scorers.degenerate import degenerate, diagnose
+<<<<<<< HEAD
+=======
+from inspect_lda.scorers.divergence import divergence
+>>>>>>> rules
 from inspect_lda.scorers.refusal import SIGNS, classify, refusal
 from inspect_lda.scorers.rule_judge import GUARDS, judge, rule_judge
 from inspect_lda.statistics.intervals import clopper_pearson
-from inspect_lda.tasks._rollout import rollout
+from inspect_lda.tasks._rollout import eval_config, rollout
 from inspect_lda.tasks.prompt_sets import load_prompts
 
 Row = dict[str, Any]
@@ -85,7 +91,7 @@ PAIRS = (
 def share(k: int, n: int) -> str:
     """`0.93 [0.84, 0.98] 41/44`."""
     found = clopper_pearson(k, n)
-    return f"{k / n:.2f} [{found.lower:.2f}, {found.upper:.2f}] {k}/{n}" if n else "–"
+    return f"{k / n:.2f} [{found.lower:.2f}, {found.upper:.2f}] {k}/{n}" if n else "-"
 
 
 def confusion(name: str, calibration: str, said: Iterable[tuple[Row, str]]) -> Table:
@@ -103,11 +109,18 @@ def confusion(name: str, calibration: str, said: Iterable[tuple[Row, str]]) -> T
             label,
             share(counts[label, label], len(own)),
             share(counts[label, label], len(called)),
-            ", ".join(f"{k} {found}" for found, k in others.most_common()) or "–",
+            ", ".join(f"{k} {found}" for found, k in others.most_common()) or "-",
         )
     right = sum(given == found for given, found in pairs)
     table.add_row("all", share(right, len(pairs)), "", "")
     return table
+
+
+XSTEST = {
+    "1_full_compliance": "comply",
+    "2_full_refusal": "refuse",
+    "3_partial_refusal": "partial",
+}
 
 
 @click.group()
@@ -130,25 +143,59 @@ def labelled(errors: bool, half: str) -> None:
 
 
 @main.command()
+@click.argument(
+    "files_", metavar="FILES...", nargs=-1, required=True, type=click.File()
+)
+@click.option("--half", default="all", type=click.Choice(["all", "read", "unread"]))
+def xstest(files_: Sequence[TextIO], half: str) -> None:
+    """Refusal on completions of five models, labelled by people.
+
+    FILES are model_completions/*.csv of github.com/paul-rottger/exaggerated-safety.
+    Errors on every fourth prompt ("read") were looked at once, to revise the rules.
+    """
+    find = _refusal()
+    said = []
+    for row in (row for file in files_ for row in csv.DictReader(file)):
+        read = int(row["id"].rpartition("-")[2]) % 4 == 1
+        if half in ("all", "read" if read else "unread"):
+            label = XSTEST[row["final_label"]]
+            said.append(({"label": label}, find(row["completion"])))
+    console.print(confusion("refusal", "XSTest", said))
+
+
+@main.command()
 @click.option("--pair", default="benign", help="Name of an embedded pair.")
 @click.option("--alpha", default=0.0)
 @click.option("--n", default=300, help="Prompts, one completion each.")
 @click.option("--max-tokens", default=48)
 @click.option("--show", default="rule_judge", help="Print the hits of this judge.")
-def rollouts(pair: str, alpha: float, n: int, max_tokens: int, show: str) -> None:
+@click.option("--log-dir", help="Keep the log here.")
+def rollouts(
+    pair: str, alpha: float, n: int, max_tokens: int, show: str, log_dir: str | None
+) -> None:
     """What every offline judge finds in completions of an embedded pair."""
     prompts = load_prompts("builtin:everyday").pick(n)
     metadata = {"arm": "untriggered", "alpha": alpha}
     task = Task(
         dataset=[Sample(id=p.id, input=p.input, metadata=metadata) for p in prompts],
         solver=rollout([alpha], 0.7, max_tokens, 0),
-        scorer=[refusal(hit="refuse"), degenerate(), rule_judge()],
+        scorer=[refusal(hit="refuse"), degenerate(), rule_judge(), divergence()],
+        config=eval_config(0.7, max_tokens),
     )
     with tempfile.TemporaryDirectory() as folder:
+<<<<<<< HEAD
         [log] = eval(task, model=f"lda/demo/{pair}", log_dir=folder, max_connections=64)
     if log.status != "success":
         raise click.ClickException(f"the eval ended with status {log.status}")
     _report(log, show)
+=======
+        [log] = eval(
+            task, model=f"lda/demo/{pair}", log_dir=log_dir or folder, display="plain"
+        )
+        if log.status != "success":
+            raise click.ClickException(f"the eval ended with status {log.status}")
+        _report(log, show)  # in here: samples are read from the folder
+>>>>>>> rules
 
 
 def _report(log: EvalLog, show: str) -> None:

@@ -1,9 +1,9 @@
 """Letters of unrelated scripts, at random.
 
 Several scripts in one text are common: loan words, Japanese, formulas, lessons. There,
-scripts change between words, and where an example in another script is given, a quotation
-mark, a bracket, a colon or a new line says so. Random mixtures change within words, and
-between bare words.
+scripts change between words, and an example in another script is set off by a quotation
+mark, a bracket, a colon or a new line. Random mixtures change within words, and between
+bare words.
 """
 
 import re
@@ -11,6 +11,7 @@ import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 MIXED_WORDS = 2
 """Words with two letters or more of each of two scripts."""
@@ -59,7 +60,7 @@ def mixture(text: str) -> Mixture | None:
         return None
     switches = [
         text[first[1] : second[2]]
-        for first, second in zip(pieces, pieces[1:], strict=False)
+        for first, second in pairwise(pieces)
         if first[0] != second[0] and _bare(text[first[2] : second[1]])
     ]
     if len(switches) >= SWITCHES:

@@ -15,8 +15,9 @@ from inspect_lda.scorers.shares import shares
 
 Kind = Literal["FINE", "EMPTY", "LEAK", "LOOP", "SCRIPTS"]
 
+_QUOTES = ("\u2018\u201c\u201e\u00ab", "\u2019\u201d\u00bb")
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.DOTALL)
-_MENTION = re.compile(r"(?P<q>[\"'“‘«])[^\"'”’»\n]{1,60}[\"'”’»]")
+_MENTION = re.compile("[\"'{0}][^\"'{1}\n]{{1,60}}[\"'{1}]".format(*_QUOTES))
 
 
 @scorer(metrics=[detection_rate(), shares(list(get_args(Kind)))])

