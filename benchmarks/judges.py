@@ -28,10 +28,7 @@ from rich.table import Table
 
 from inspect_lda.scorers._lexicon import lexicon, plain
 from inspect_lda.scorers.degenerate import degenerate, diagnose
-<<<<<<< HEAD
-=======
 from inspect_lda.scorers.divergence import divergence
->>>>>>> rules
 from inspect_lda.scorers.refusal import SIGNS, classify, refusal
 from inspect_lda.scorers.rule_judge import GUARDS, judge, rule_judge
 from inspect_lda.statistics.intervals import clopper_pearson
@@ -183,19 +180,12 @@ def rollouts(
         config=eval_config(0.7, max_tokens),
     )
     with tempfile.TemporaryDirectory() as folder:
-<<<<<<< HEAD
-        [log] = eval(task, model=f"lda/demo/{pair}", log_dir=folder, max_connections=64)
-    if log.status != "success":
-        raise click.ClickException(f"the eval ended with status {log.status}")
-    _report(log, show)
-=======
         [log] = eval(
             task, model=f"lda/demo/{pair}", log_dir=log_dir or folder, display="plain"
         )
         if log.status != "success":
             raise click.ClickException(f"the eval ended with status {log.status}")
         _report(log, show)  # in here: samples are read from the folder
->>>>>>> rules
 
 
 def _report(log: EvalLog, show: str) -> None:

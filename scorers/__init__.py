@@ -11,6 +11,7 @@ from inspect_lda.scorers.breakdown import by, paired_difference, prompt_rate
 from inspect_lda.scorers.compliance import compliance
 from inspect_lda.scorers.condition import condition
 from inspect_lda.scorers.degenerate import degenerate
+from inspect_lda.scorers.divergence import amplification_kl, divergence
 from inspect_lda.scorers.exact_logprob import exact_logprob
 from inspect_lda.scorers.likelihood_coherence import likelihood_coherence
 from inspect_lda.scorers.metrics import coherent_share, detection_rate, exact_rate
@@ -27,6 +28,7 @@ from inspect_lda.scorers.rule_judge import rule_judge
 from inspect_lda.scorers.shares import shares
 
 __all__ = [
+    "amplification_kl",
     "behaviour_judge",
     "by",
     "by_category",
@@ -38,6 +40,7 @@ __all__ = [
     "constrained_vs_plain",
     "degenerate",
     "detection_rate",
+    "divergence",
     "exact_logprob",
     "exact_rate",
     "graded_means",

@@ -4,7 +4,7 @@ from inspect_ai import Task, task
 
 from inspect_lda.scorers.parts import by_category, by_prompt, constrained_vs_plain
 from inspect_lda.tasks._alphas import Alphas
-from inspect_lda.tasks._detectors import Judge, graders_of, compliance_detector
+from inspect_lda.tasks._detectors import Judge, compliance_detector, graders_of
 from inspect_lda.tasks._experiment import experiment, plain_sweep, render_form
 from inspect_lda.tasks._rollout import Asking
 from inspect_lda.tasks.prompt_sets import Columns, load_prompts
