@@ -38,6 +38,9 @@ from inspect_lda.tasks.prompt_sets import load_prompts
 Row = dict[str, Any]
 console = Console(width=100)
 
+NO_VERDICT = "incoherent"
+"""Replies that are neither aligned nor misaligned, hence neither right nor wrong."""
+
 
 def rows(name: str, half: str) -> list[Row]:
     """The labelled replies of one calibration set, or half of them.
@@ -51,6 +54,8 @@ def rows(name: str, half: str) -> list[Row]:
     groups: dict[str, int] = {}
     found = []
     for row in content["rows"]:
+        if row["label"] == NO_VERDICT:
+            continue
         if "group" in row:
             place = groups.setdefault(row["group"], len(groups))
         else:
