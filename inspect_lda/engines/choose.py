@@ -21,7 +21,7 @@ PROBE = [[11, 7, 5, 3, 9, 4, 6, 8], [0, 0, 0, 5, 8, 10, 6, 4]]
 TOLERANCE = {torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
 """Largest error of a doubled batch against two passes, of the largest logit: a matrix
 product of 2B rows rounds differently from one of B rows."""
-GROSS = 0.05
+GROSS = 0.25
 """Error, of the largest logit, that no rounding explains: some recurrent layers step
 with another formula than they prefill with, and are off by 0.0003."""
 TIMED_ROWS = 4

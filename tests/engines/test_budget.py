@@ -114,9 +114,9 @@ def test_what_is_held_never_exceeds_the_budget_nor_wastes_half_of_it(
 
 
 def test_a_full_batch_is_not_held_twice_when_a_row_leaves() -> None:
-    decoder = CacheAlone(60, paired=True)
+    decoder = CacheAlone(40, paired=True)
     footprint = measure(decoder)
-    rows = [Line((index,) * 8, 150 - 2 * (index == 3)) for index in range(8)]
+    rows = [Line((index,) * 8, 400 - 2 * (index == 3)) for index in range(4)]
     total = Budget(0, footprint).needed([], [row.extent for row in rows])
     batch = RollingBatch(decoder, 16, budget=Budget(total, footprint))
     with FullDevice() as device:

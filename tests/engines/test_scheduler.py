@@ -38,7 +38,7 @@ class Steps:
     @property
     def extent(self) -> Extent:
         """One token more a step."""
-        return Extent(len(self.prompt), len(self.prompt) + self.left)
+        return Extent(1, 1 + self.left)
 
     @property
     def done(self) -> bool:
@@ -138,8 +138,7 @@ def test_closing_fails_what_runs_what_waits_and_what_was_not_yet_received(
 
 @pytest.mark.parametrize("kind", [Panic, StopIteration])
 def test_what_asyncio_can_not_carry_ends_its_request_and_not_the_thread(
-    kind: type[BaseException],
-    schedule: Callable[..., Made],
+    kind: type[BaseException], schedule: Callable[..., Made]
 ) -> None:
     def during(rows: list[Steps]) -> None:
         if any(row.left == 13 for row in rows):
