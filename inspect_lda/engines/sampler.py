@@ -7,6 +7,7 @@ from torch import Tensor
 
 from inspect_lda.decoding.amplify import amplify, known_logits
 from inspect_lda.decoding.measure import Distribution, measure
+from inspect_lda.decoding.placebo import placebo, placebo_order
 from inspect_lda.decoding.sample import draw
 from inspect_lda.decoding.truncate import Settings, edit, truncate
 from inspect_lda.engines.base import TokenLogprobs
@@ -53,6 +54,7 @@ class Sampler:
         after = known_logits(after, self._allowed, self._width)
         before = known_logits(before, self._shared, self._width)
         amplified = amplify(after, before, settings.alpha, shared=self._shared)
+        _give_placebos(after, amplified, rows)
         plain = (
             Distribution(settings.scale(after)),
             Distribution(settings.scale(before)),
@@ -116,6 +118,14 @@ class Sampler:
             columns = (top[index].tolist(), *(values[index] for values in shown))
             entries = tuple(zip(*columns, strict=True))[:count]
             row.logprobs.append(TokenLogprobs(int(token[index]), drawn[index], entries))
+
+
+def _give_placebos(after: Tensor, amplified: Tensor, rows: list[RowState]) -> None:
+    for index, row in enumerate(rows):
+        if row.request.placebo:
+            seed, step = row.request.sampling.seed, len(row.tokens)
+            order = placebo_order(seed, step, after.shape[-1]).to(after.device)
+            amplified[index] = placebo(after[index], amplified[index], order)
 
 
 def _mask_if_needed(mask: Tensor) -> Tensor | None:
