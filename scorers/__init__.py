@@ -25,6 +25,7 @@ from inspect_lda.scorers.phrase import phrase
 from inspect_lda.scorers.refusal import refusal
 from inspect_lda.scorers.rule_judge import rule_judge
 from inspect_lda.scorers.shares import shares
+from inspect_lda.scorers.verdict import finding, verdict
 
 __all__ = [
     "behaviour_judge",
@@ -40,6 +41,7 @@ __all__ = [
     "detection_rate",
     "exact_logprob",
     "exact_rate",
+    "finding",
     "graded_means",
     "graders_ready",
     "hit_origins",
@@ -52,4 +54,5 @@ __all__ = [
     "refusal",
     "rule_judge",
     "shares",
+    "verdict",
 ]
