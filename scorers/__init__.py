@@ -8,6 +8,7 @@ from inspect_lda.scorers._grading.metrics import (
 from inspect_lda.scorers._grading.roles import graders_ready
 from inspect_lda.scorers.behaviour_judge import behaviour_judge
 from inspect_lda.scorers.breakdown import by, paired_difference, prompt_rate
+from inspect_lda.scorers.calibrated import calibrated, judged
 from inspect_lda.scorers.compliance import compliance
 from inspect_lda.scorers.condition import condition
 from inspect_lda.scorers.degenerate import degenerate
@@ -33,6 +34,7 @@ __all__ = [
     "by_category",
     "by_prompt",
     "by_variant",
+    "calibrated",
     "coherent_share",
     "compliance",
     "condition",
@@ -45,6 +47,7 @@ __all__ = [
     "graded_means",
     "graders_ready",
     "hit_origins",
+    "judged",
     "likelihood_coherence",
     "misalignment",
     "paired_difference",

@@ -24,6 +24,7 @@ from inspect_lda.arms import (
     label,
     mirrored,
 )
+from inspect_lda.errors import LDAError
 from inspect_lda.tasks._behaviour import Behaviour, triggered
 from inspect_lda.tasks.prompt_sets import Prompt
 
@@ -45,6 +46,9 @@ class Design:
         prefill: How every answer is made to begin; the completion is what follows.
         contrasts: Whether to ask the swapped pair and a placebo at every alpha above 0.
         identity: How many prompts to ask of the pair of `after` with itself.
+
+    Raises:
+        LDAError: If that number is negative.
     """
 
     prompts: Sequence[Prompt]
@@ -57,6 +61,12 @@ class Design:
     contrasts: bool = False
     identity: int = 0
 
+    def __post_init__(self) -> None:
+        if self.identity < 0:
+            raise LDAError(
+                f"identity={self.identity}: need a number of prompts, 0 for none"
+            )
+
     def dataset(self, name: str) -> MemoryDataset:
         """The pair's arms prompt by prompt, so that a partial run is spread evenly.
 
@@ -68,8 +78,7 @@ class Design:
         return MemoryDataset([*others, *made, *self._triggered()], name=name)
 
     def _plain(self, prompt: Prompt) -> Iterator[Sample]:
-        mixed = not all(one.control for one in self.prompts)
-        if prompt.control and mixed:
+        if self._harmless(prompt):
             for alpha in self.alphas:
                 yield self._sample(prompt, HARMLESS, alpha)
             return
@@ -84,13 +93,18 @@ class Design:
         if self.exact and (prompt.target or self.behaviour.target) is not None:
             yield self._sample(prompt, EXACT, None)
 
+    def _harmless(self, prompt: Prompt) -> bool:
+        """Whether a prompt stands beside the sweep: a control prompt of a mixed set."""
+        return prompt.control and not all(one.control for one in self.prompts)
+
     def _control(self) -> Iterator[Sample]:
         if self.control:
             for prompt in self.prompts:
                 yield self._sample(prompt, CONTROL, self.alphas[-1])
 
     def _identity(self) -> Iterator[Sample]:
-        for prompt in self.prompts[: self.identity]:
+        swept = [one for one in self.prompts if not self._harmless(one)]
+        for prompt in swept[: self.identity]:
             sample = self._sample(prompt, IDENTITY, self.alphas[-1])
             twin = self._sample(prompt, SWEEP, 0.0).id
             sample.metadata = {**(sample.metadata or {}), "twin": twin}
