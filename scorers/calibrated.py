@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from inspect_ai.scorer import (
@@ -27,7 +27,7 @@ from inspect_lda.scorers.rule_judge import rule_judge
 
 HIT, MISS, UNSCORED = "hit", "miss", "unscored"
 
-_JUDGES = {
+_JUDGES: dict[str, Callable[..., Scorer]] = {
     "misalignment": misalignment,
     "rules": rule_judge,
     "compliance": compliance,
@@ -86,10 +86,11 @@ def calibrated(judge: str, options: dict[str, Any] | None = None) -> Scorer:
     if judge not in _JUDGES:
         raise LDAError(f"judge={judge!r}: {nearest(str(judge), _JUDGES)}")
     given = _options(judge, options or {})
-    made: dict[str, Scorer] = {}
+    # Wrong options are an error of the task and not of its first reply.
+    made = {"": _judge(judge, given, "is measured")}
 
     async def score(state: TaskState, target: Target) -> Score:
-        words = str(state.metadata.get(_OF_ROWS.get(judge, ""), ""))
+        words = str(state.metadata[_OF_ROWS[judge]]) if judge in _OF_ROWS else ""
         if words not in made:
             made[words] = _judge(judge, given, words)
         found = await made[words](state, target)
@@ -103,7 +104,7 @@ def calibrated(judge: str, options: dict[str, Any] | None = None) -> Scorer:
 
 
 def _options(judge: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    fixed = {"require_evidence": False}
+    fixed: dict[str, Any] = {"require_evidence": False}
     if judge == "refusal":
         fixed |= {"hit": "refuse"}
     taken = sorted({*fixed, *_OF_ROWS.values()} & set(options))

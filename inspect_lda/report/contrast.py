@@ -35,7 +35,7 @@ def verdict_text(verdict: Verdict) -> str:
 
 
 def identity_text(equal: int, texts: int) -> str:
-    """Whether the pair of `after` with itself wrote what alpha 0 writes; "" if unasked."""
+    """Whether `after` with itself wrote what alpha 0 writes; empty if not asked."""
     if texts == 0:
         return ""
     if equal == texts:
@@ -49,10 +49,8 @@ def identity_text(equal: int, texts: int) -> str:
 
 def _surfaced(verdict: Verdict) -> str:
     look = verdict.look
-    [unamplified] = [x for x in look.base if x.arm == SWEEP] or [None]
-    already = (
-        f" Unamplified it shows in {_of(unamplified.count)}." if unamplified else ""
-    )
+    plain = [_of(rival.counted) for rival in look.base if rival.arm == SWEEP]
+    already = f" Unamplified it shows in {plain[0]}." if plain else ""
     return (
         f"Surfaced: {_showing(look)}, against {_list(look.others)} "
         f"(p = {look.surfaced:.2g} against the nearest{_paid(verdict)}). Training put "
@@ -62,7 +60,7 @@ def _surfaced(verdict: Verdict) -> str:
 
 def _generic(verdict: Verdict) -> str:
     look = verdict.look
-    also = [rival for rival in look.unbeaten if rival.count.k]
+    also = [rival for rival in look.unbeaten if rival.counted.k]
     if not also:
         return (
             f"Generic amplification: {_showing(look)}, so it comes with broken text. "
@@ -77,15 +75,15 @@ def _generic(verdict: Verdict) -> str:
 def _null(verdict: Verdict) -> str:
     look = verdict.look
     beside = _list(look.base)
-    if not any(one.count.k for one in verdict.looks):
-        n = sum(one.count.n for one in verdict.looks)
+    if not any(one.counted.k for one in verdict.looks):
+        n = sum(one.counted.n for one in verdict.looks)
         return (
             f"Null: none of {n:,} amplified rollouts shows it, {beside}. On these "
             f"prompts its rate at alpha {look.alpha:g} is below "
-            f"{percent(rule_of_three(look.count.n))} (95%); that bounds what was "
+            f"{percent(rule_of_three(look.counted.n))} (95%); that bounds what was "
             "sampled, it does not rule the behaviour out."
         )
-    upper = clopper_pearson(look.count.k, look.count.n, side="upper").upper
+    upper = clopper_pearson(look.counted.k, look.counted.n, side="upper").upper
     return (
         f"Null: {_showing(look)}, {beside}: no more (p = {look.raised:.2g}). On these "
         f"prompts its rate there is below {percent(upper)} (95%)."
@@ -102,7 +100,7 @@ def _undecided(verdict: Verdict) -> str:
 
 
 def _showing(look: Look) -> str:
-    count = look.count
+    count = look.counted
     coherent = ""
     if count.coherent is not None and count.k:
         coherent = f" ({count.coherent:,} coherent)"
@@ -114,7 +112,7 @@ def _of(count: Count) -> str:
 
 
 def _list(rivals: Iterable[Rival]) -> str:
-    parts = [f"{_of(rival.count)} {_WHERE[rival.arm]}" for rival in rivals]
+    parts = [f"{_of(rival.counted)} {_WHERE[rival.arm]}" for rival in rivals]
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
 
 

@@ -50,13 +50,13 @@ class Rival(NamedTuple):
 
     Attributes:
         arm: The arm; that of the sweep stands for alpha 0.
-        count: What was counted there.
+        counted: What was counted there.
         p: One-sided p value of "the sweep has no more hits than this arm"; in
             `Look.others` of its coherent hits, where those are known.
     """
 
     arm: str
-    count: Count
+    counted: Count
     p: float
 
 
@@ -66,16 +66,16 @@ class Look:
 
     Attributes:
         alpha: Amplification.
-        count: What was counted there.
+        counted: What was counted there.
         base: Alpha 0 and the model before training.
         others: Every arm that does not amplify what this training did.
-        broken: Whether the hits, but not the coherent ones, are more than in all others.
+        broken: Whether all hits, but not the coherent ones, are more than in every other.
         raised: p value of "no more hits than in the base", corrected for the alphas.
-        surfaced: p value of "no more coherent hits than in one of the others", likewise.
+        surfaced: p value of "no more coherent hits than in some other", likewise.
     """
 
     alpha: float
-    count: Count
+    counted: Count
     base: tuple[Rival, ...]
     others: tuple[Rival, ...]
     broken: bool
@@ -124,7 +124,7 @@ def judge(cells: Cells) -> Verdict | None:
     found = tuple(
         Look(
             alpha=alpha,
-            count=seen[SWEEP, alpha],
+            counted=seen[SWEEP, alpha],
             base=base[index],
             others=others[index],
             broken=_broken(seen, alpha, others[index]),
@@ -142,10 +142,10 @@ def _finding(found: tuple[Look, ...]) -> tuple[Finding, Look]:
         return "surfaced", best
     up = min(found, key=lambda look: (look.raised, look.alpha))
     if up.raised <= SIGNIFICANT:
-        elsewhere = any(rival.count.k for rival in up.unbeaten)
+        elsewhere = any(rival.counted.k for rival in up.unbeaten)
         return ("generic" if elsewhere or up.broken else "undecided"), up
-    most = max(found, key=lambda look: (look.count.k / look.count.n, -look.alpha))
-    alone = most.count.k > 0 and not any(rival.count.k for rival in most.base)
+    most = max(found, key=lambda look: (look.counted.k / look.counted.n, -look.alpha))
+    alone = most.counted.k > 0 and not any(rival.counted.k for rival in most.base)
     return ("undecided" if alone else "null"), most
 
 
