@@ -17,10 +17,12 @@ key is the seed alone and lies below this."""
 def placebo(after: Tensor, amplified: Tensor, order: Tensor) -> Tensor:
     """Hand round what amplification added, within bands of similarly likely tokens.
 
-    A band holds the tokens of rank 2**k to 2**(k+1) - 1 under `after`; the most likely
-    token keeps its own. Only the bands decide who may give to whom, so that rounding
-    among their tokens changes nothing. Ids that are not finite stay out, as they are.
-    Where nothing was added (alpha = 0) the result is `after`, bit for bit.
+    A band holds the tokens of rank 2**k to 2**(k+1) - 1 under `after`. In every band
+    each token takes from the next one, in a random order and round in a ring, so that
+    none keeps its own but the most likely token, which has a band to itself. Only the
+    bands decide who may give to whom: rounding among their tokens changes nothing. Ids
+    that are not finite stay out, as they are. Where nothing was added (alpha = 0) the
+    result is `after`, bit for bit.
 
     Args:
         after: `[..., V]` float32 logits of `after`.
@@ -32,8 +34,9 @@ def placebo(after: Tensor, amplified: Tensor, order: Tensor) -> Tensor:
     """
     free = after.isfinite() & amplified.isfinite()
     band = _bands(after.masked_fill(~free, -torch.inf))
-    taker = band.argsort(dim=-1, stable=True)
-    giver = order.gather(-1, band.gather(-1, order).argsort(dim=-1, stable=True))
+    band, place = band.gather(-1, order).sort(dim=-1, stable=True)
+    taker = order.gather(-1, place)
+    giver = taker.gather(-1, _next(band))
     added = torch.where(free, amplified - after, 0.0)
     handed = torch.empty_like(added).scatter_(-1, taker, added.gather(-1, giver))
     return torch.where(free, after + handed, amplified)
@@ -52,6 +55,14 @@ def placebo_order(seed: int, step: int, width: int) -> Tensor:
     """
     philox = np.random.Philox(key=STREAM + seed, counter=[0, 0, 0, step])
     return torch.from_numpy(np.random.Generator(philox).permutation(width))
+
+
+def _next(band: Tensor) -> Tensor:
+    """The place after each, of places sorted by band; after the last one the first."""
+    places = torch.arange(band.shape[-1], device=band.device).expand_as(band)
+    first = torch.searchsorted(band, band)
+    last = torch.searchsorted(band, band, right=True) - 1
+    return torch.where(places == last, first, places + 1)
 
 
 def _bands(logits: Tensor) -> Tensor:
