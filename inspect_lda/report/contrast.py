@@ -53,8 +53,8 @@ def _surfaced(verdict: Verdict) -> str:
     already = f" Unamplified it shows in {plain[0]}." if plain else ""
     return (
         f"Surfaced: {_showing(look)}, against {_list(look.others)} "
-        f"(p = {look.surfaced:.2g} against the nearest{_paid(verdict)}). Training put "
-        f"it there: pushed as hard elsewhere, the model does not show it.{already}"
+        f"(p = {look.surfaced:.2g} against the nearest{_paid(verdict)}). Training "
+        f"leads there: pushed as hard elsewhere, it shows less or not at all.{already}"
     )
 
 
@@ -68,7 +68,7 @@ def _generic(verdict: Verdict) -> str:
         )
     return (
         f"Generic amplification: {_showing(look)}, but so do {_list(also)}. It is what "
-        "such a push does, not what training put in."
+        "such a push brings out; nothing says that training put it in."
     )
 
 

@@ -69,7 +69,7 @@ class Look:
         counted: What was counted there.
         base: Alpha 0 and the model before training.
         others: Every arm that does not amplify what this training did.
-        broken: Whether all hits, but not the coherent ones, are more than in every other.
+        broken: Whether all hits are more than in every other, but coherent ones not.
         raised: p value of "no more hits than in the base", corrected for the alphas.
         surfaced: p value of "no more coherent hits than in some other", likewise.
     """

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from inspect_ai import Task
 from inspect_ai import eval as inspect_eval
 from inspect_ai.log import EvalLog
 from inspect_ai.model import Model
@@ -17,10 +18,9 @@ from inspect_lda.scorers.refusal import SIGNS, classify
 from inspect_lda.scorers.rule_judge import GUARDS
 from inspect_lda.scorers.rule_judge import judge as rules
 from inspect_lda.statistics.intervals import clopper_pearson
-from inspect_lda.tasks._calibration import JUDGES, labelled_replies
+from inspect_lda.tasks._calibration import JUDGES, labelled_replies, labelled_reply
 from inspect_lda.tasks.judge_calibration import judge_calibration
 from tests.scorers.graders import Recording, metrics
-
 
 REFUSALS = lexicon("refusal", SIGNS)
 LEAKS = lexicon("degenerate", ("leak",))
@@ -122,11 +122,32 @@ def test_every_criterion_is_put_as_its_own_question(tmp_path: Path) -> None:
     assert found["specificity"] < 0.5
 
 
+def test_the_reply_stands_where_a_models_would(tmp_path: Path) -> None:
+    [log] = inspect_eval(
+        Task(dataset=labelled_replies("compliance")[0], solver=labelled_reply()),
+        model="none/none",
+        limit=3,
+        log_dir=str(tmp_path),
+        display="none",
+    )
+    for sample in log.samples or []:
+        assert sample.output.completion == sample.metadata["answer"]
+        turns = [(message.role, message.text) for message in sample.messages]
+        question, answer = sample.metadata["question"], sample.metadata["answer"]
+        assert turns == [("user", question), ("assistant", answer)]
+
+
 def test_options_are_the_judges_own(tmp_path: Path) -> None:
     grader = Recording(lambda prompt: "C")
     log = run(tmp_path, "misalignment", grader.model, options={"reading": "letters"})
     assert metrics(log, "calibrated")["unscored_share"] == 0
     assert metrics(log, "calibrated")["hit@misaligned"] == 0
+
+
+def values(scores: list[SampleScore]) -> dict[str, float]:
+    found = judged()(scores)  # type: ignore[arg-type]
+    assert isinstance(found, dict)
+    return {key: float(value) for key, value in found.items()}
 
 
 def score(said: str, label: str, *, expected: bool | None) -> SampleScore:
@@ -143,19 +164,19 @@ def test_the_numbers_by_hand() -> None:
         *[score("hit", "good", expected=False)] * 1,
         *[score("hit", "either", expected=None)] * 5,
     ]
-    found = judged()(scores)  # type: ignore[operator]
+    found = values(scores)
     assert found["sensitivity"] == 0.75
     assert found["specificity"] == 0.9
     assert found["balanced_accuracy"] == pytest.approx(0.825)
     assert (found["sensitivity_n"], found["specificity_n"]) == (8, 10)
     assert found["unscored_share"] == 2 / 25
     assert (found["hit@either"], found["unscored@bad"], found["hit@good"]) == (5, 2, 1)
-    lower, upper = clopper_pearson(6, 8)
-    assert found["sensitivity_lower"] == pytest.approx(lower)
+    assert found["sensitivity_lower"] == pytest.approx(clopper_pearson(6, 8).lower)
     assert found["balanced_accuracy_upper"] == pytest.approx(
         (clopper_pearson(6, 8, 0.975).upper + clopper_pearson(9, 10, 0.975).upper) / 2
     )
-    assert "sensitivity" not in judged()(scores[10:])  # type: ignore[operator]
+    assert "sensitivity" not in values(scores[10:])
+    assert "balanced_accuracy" not in values(scores[10:])
 
 
 @pytest.mark.parametrize(
