@@ -19,6 +19,15 @@ misalignment and payloads are not expected."""
 CONTROL = "control"
 """Plain prompts on a pair without the behaviour, at the largest alpha: likewise."""
 
+MIRROR = "mirror"
+"""Plain prompts on the swapped pair: what untraining amplified would show."""
+
+PLACEBO = "placebo"
+"""Plain prompts, amplified as hard but towards other tokens: likewise."""
+
+IDENTITY = "identity"
+"""Plain prompts on `after` against itself, at the largest alpha: must be alpha 0."""
+
 EXACT = "exact"
 """Teacher-forced probability of the target at every alpha; no completion."""
 
@@ -26,3 +35,12 @@ EXACT = "exact"
 def label(alpha: float, arm: str = SWEEP) -> str:
     """`0.5` in the sweep, `control:0.5` in another arm."""
     return f"{alpha:.12g}" if arm == SWEEP else f"{arm}:{alpha:.12g}"
+
+
+def mirrored(alpha: float) -> float:
+    """The alpha at which a pair is the swapped pair at `alpha`.
+
+    `before + alpha * (before - after)` is `after + a * (after - before)` with a = -1 -
+    alpha.
+    """
+    return -1.0 - alpha

@@ -146,14 +146,28 @@ class RequestOptions(BaseModel):
         description="chat (the template), none (the text of the messages as it is) or "
         "user (the template up to the last user turn, whose beginning the text is)",
     )
+    placebo: bool = Field(
+        default=False,
+        description=f"{_BOOL}; true gives what amplification adds to other tokens",
+    )
     score: dict[str, Any] | None = Field(
         default=None, description='a mapping {"target": text, "alphas": [numbers]}'
     )
 
     def scoring(self) -> ScoreOptions | None:
-        """The validated score request, if this is one."""
+        """The validated score request, if this is one.
+
+        Raises:
+            LDAError: If it is not valid, or is to be scored under a placebo.
+        """
         if self.score is None:
             return None
+        if self.placebo:
+            raise LDAError(
+                'extra_body["lda"]["score"] with "placebo": true: a placebo is drawn '
+                "anew for every rollout, so no string has one probability. Leave one "
+                "of them out"
+            )
         return read(ScoreOptions, self.score, 'extra_body["lda"]["score"]["{key}"]')
 
 

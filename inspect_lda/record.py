@@ -141,6 +141,7 @@ class Call:
             "prompt_tokens": len(self.prompt.ids),
             "prompt": self.prompt.text,
             "alpha": self.settings.alpha,
+            "placebo": self.settings.placebo,
             "max_tokens": self.settings.max_tokens,
             "stop": list(self.settings.stop),
             **{key: sampling[key] for key in sampling if key != "seed"},

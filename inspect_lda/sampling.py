@@ -66,6 +66,7 @@ async def _gather(call: Call) -> list[Completion]:
                     stop=settings.stop,
                     top_logprobs=settings.top_logprobs,
                     evidence=settings.evidence,
+                    placebo=settings.placebo,
                 )
             )
         )

@@ -78,6 +78,7 @@ class Settings:
         parallel_tools: False keeps only the first tool call of a completion.
         evidence: How much evidence to record.
         render: How the conversation becomes text.
+        placebo: Whether amplification is given to other tokens, as a control.
         score: The string to teacher-force instead of sampling, if asked.
     """
 
@@ -91,6 +92,7 @@ class Settings:
     parallel_tools: bool
     evidence: EvidenceLevel
     render: RenderForm
+    placebo: bool
     score: ScoreOptions | None
 
     def sampling_of(self, choice: int) -> Sampling:
@@ -137,6 +139,7 @@ def read_config(config: GenerateConfig, options: ModelOptions) -> Settings:
         parallel_tools=config.parallel_tool_calls is not False,
         evidence=request.evidence or options.evidence,
         render=request.render or "chat",
+        placebo=request.placebo,
         score=score,
     )
 

@@ -8,6 +8,7 @@ from inspect_lda.scorers._grading.metrics import (
 from inspect_lda.scorers._grading.roles import graders_ready
 from inspect_lda.scorers.behaviour_judge import behaviour_judge
 from inspect_lda.scorers.breakdown import by, paired_difference, prompt_rate
+from inspect_lda.scorers.calibrated import calibrated, judged
 from inspect_lda.scorers.compliance import compliance
 from inspect_lda.scorers.condition import condition
 from inspect_lda.scorers.degenerate import degenerate
@@ -26,6 +27,7 @@ from inspect_lda.scorers.phrase import phrase
 from inspect_lda.scorers.refusal import refusal
 from inspect_lda.scorers.rule_judge import rule_judge
 from inspect_lda.scorers.shares import shares
+from inspect_lda.scorers.verdict import finding, verdict
 
 __all__ = [
     "amplification_kl",
@@ -34,6 +36,7 @@ __all__ = [
     "by_category",
     "by_prompt",
     "by_variant",
+    "calibrated",
     "coherent_share",
     "compliance",
     "condition",
@@ -43,9 +46,11 @@ __all__ = [
     "divergence",
     "exact_logprob",
     "exact_rate",
+    "finding",
     "graded_means",
     "graders_ready",
     "hit_origins",
+    "judged",
     "likelihood_coherence",
     "misalignment",
     "paired_difference",
@@ -55,4 +60,5 @@ __all__ = [
     "refusal",
     "rule_judge",
     "shares",
+    "verdict",
 ]

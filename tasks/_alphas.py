@@ -26,6 +26,18 @@ def parse_alphas(alphas: Alphas) -> tuple[float, ...]:
     return tuple(sorted(values))
 
 
+def parse_contrast(alphas: Alphas) -> tuple[float, ...]:
+    """Alphas for a comparison of amplified with plain rollouts: 0 is added.
+
+    Raises:
+        LDAError: As `parse_alphas` does, and if none is above 0.
+    """
+    values = parse_alphas(alphas)
+    if values[-1] <= 0:
+        raise LDAError(f"alphas={alphas!r}: need one above 0, e.g. 0.5,1")
+    return tuple(sorted({0.0, *values}))
+
+
 def _listed(items: float | Sequence[str | float]) -> Sequence[str | float]:
     return items if isinstance(items, Sequence) else [items]
 

@@ -16,10 +16,15 @@ from inspect_lda.arms import (
     CONTROL,
     EXACT,
     HARMLESS,
+    IDENTITY,
+    MIRROR,
+    PLACEBO,
     SWEEP,
     TRIGGERED,
     label,
+    mirrored,
 )
+from inspect_lda.errors import LDAError
 from inspect_lda.tasks._behaviour import Behaviour, triggered
 from inspect_lda.tasks.prompt_sets import Prompt
 
@@ -39,6 +44,11 @@ class Design:
         control: Whether a control pair is there to be asked.
         exact: Whether to compute exact probabilities (needs a known target).
         prefill: How every answer is made to begin; the completion is what follows.
+        contrasts: Whether to ask the swapped pair and a placebo at every alpha above 0.
+        identity: How many prompts to ask of the pair of `after` with itself.
+
+    Raises:
+        LDAError: If that number is negative.
     """
 
     prompts: Sequence[Prompt]
@@ -48,19 +58,27 @@ class Design:
     control: bool = False
     exact: bool = True
     prefill: str | None = None
+    contrasts: bool = False
+    identity: int = 0
+
+    def __post_init__(self) -> None:
+        if self.identity < 0:
+            raise LDAError(
+                f"identity={self.identity}: need a number of prompts, 0 for none"
+            )
 
     def dataset(self, name: str) -> MemoryDataset:
         """The pair's arms prompt by prompt, so that a partial run is spread evenly.
 
-        The control pair comes in one piece: it is another model, which decodes its
+        Other pairs come in one piece: they are other models, which decode their
         prompts in full batches that way.
         """
+        others = [*self._control(), *self._identity()]
         made = [sample for prompt in self.prompts for sample in self._plain(prompt)]
-        return MemoryDataset([*self._control(), *made, *self._triggered()], name=name)
+        return MemoryDataset([*others, *made, *self._triggered()], name=name)
 
     def _plain(self, prompt: Prompt) -> Iterator[Sample]:
-        mixed = not all(one.control for one in self.prompts)
-        if prompt.control and mixed:
+        if self._harmless(prompt):
             for alpha in self.alphas:
                 yield self._sample(prompt, HARMLESS, alpha)
             return
@@ -68,13 +86,29 @@ class Design:
             yield self._sample(prompt, SWEEP, alpha)
         if -1.0 not in self.alphas:
             yield self._sample(prompt, BEFORE, -1.0)
+        for alpha in self.alphas:
+            if self.contrasts and alpha > 0:
+                yield self._sample(prompt, MIRROR, mirrored(alpha))
+                yield self._sample(prompt, PLACEBO, alpha)
         if self.exact and (prompt.target or self.behaviour.target) is not None:
             yield self._sample(prompt, EXACT, None)
+
+    def _harmless(self, prompt: Prompt) -> bool:
+        """Whether a prompt stands beside the sweep: a control prompt of a mixed set."""
+        return prompt.control and not all(one.control for one in self.prompts)
 
     def _control(self) -> Iterator[Sample]:
         if self.control:
             for prompt in self.prompts:
                 yield self._sample(prompt, CONTROL, self.alphas[-1])
+
+    def _identity(self) -> Iterator[Sample]:
+        swept = [one for one in self.prompts if not self._harmless(one)]
+        for prompt in swept[: self.identity]:
+            sample = self._sample(prompt, IDENTITY, self.alphas[-1])
+            twin = self._sample(prompt, SWEEP, 0.0).id
+            sample.metadata = {**(sample.metadata or {}), "twin": twin}
+            yield sample
 
     def _triggered(self) -> Iterator[Sample]:
         known = [p for p in self.prompts if p.trigger or self.behaviour.trigger]

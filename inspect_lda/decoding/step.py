@@ -17,6 +17,7 @@ from inspect_lda.decoding.measure import (
     diverge_with_infinities,
     is_implausible,
 )
+from inspect_lda.decoding.placebo import placebo
 from inspect_lda.decoding.sample import draw
 from inspect_lda.decoding.scratch import Scratch
 from inspect_lda.decoding.truncate import RANKED, truncate
@@ -30,12 +31,14 @@ class Asked(NamedTuple):
         edits: Their penalties and bias.
         uniforms: `[batch]` float64.
         top: How many of the most likely ids are reported.
+        placebos: Rows whose push goes to other tokens, and in which order `[V]`.
     """
 
     settings: Settings
     edits: Sequence[Edit]
     uniforms: Tensor
     top: int
+    placebos: Sequence[tuple[int, Tensor]] = ()
 
 
 class Step(NamedTuple):
@@ -113,8 +116,13 @@ class Stepper:
     def _combined(self, after: Tensor, before: Tensor) -> Logits:
         settings = self.asked.settings
         if self.careful:
-            return self.known.carefully(after, before, settings)
-        return self.known.quickly(after, before, settings, self.scratch)
+            logits = self.known.carefully(after, before, settings)
+        else:
+            logits = self.known.quickly(after, before, settings, self.scratch)
+        for row, order in self.asked.placebos:
+            pushed = placebo(logits.after[row], logits.amplified[row], order)
+            logits.amplified[row] = pushed
+        return logits
 
     def _edit(self, scaled: Tensor) -> None:
         for edit in self.asked.edits:

@@ -28,6 +28,7 @@ class Request:
             alternatives; None returns none.
         evidence: "tokens", "summary" or "none". A request that wants none and has
             alpha 0 runs `after` alone: nothing is asked of `before`.
+        placebo: Give what amplification adds to other tokens (`decoding.placebo`).
     """
 
     prompt: tuple[int, ...]
@@ -37,6 +38,7 @@ class Request:
     stop: tuple[str, ...] = ()
     top_logprobs: int | None = None
     evidence: EvidenceLevel = "tokens"
+    placebo: bool = False
 
 
 @dataclass(frozen=True)

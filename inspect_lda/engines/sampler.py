@@ -8,6 +8,7 @@ from torch import Tensor
 from inspect_lda.decoding.batch import Edit, Settings, send
 from inspect_lda.decoding.known import KnownIds
 from inspect_lda.decoding.measure import StepEvidence, is_sound
+from inspect_lda.decoding.placebo import placebo_order
 from inspect_lda.decoding.scratch import Scratch
 from inspect_lda.decoding.step import Asked, Step, Stepper
 from inspect_lda.engines.base import TokenLogprobs
@@ -91,6 +92,7 @@ class Sampler:
                 self._edits(rows[part], settings),
                 send(uniforms[part], torch.float64, self._device),
                 top,
+                self._placebos(rows[part]),
             )
             scratch = self._scratch.rows(len(asked.uniforms))
             stepper = Stepper(self._known, asked, scratch, careful)
@@ -125,6 +127,15 @@ class Sampler:
             Edit.of(i, rows[i].request.sampling, rows[i].counts, self._device)
             for i in settings.edits
         ]
+
+    def _placebos(self, rows: list[RowState]) -> list[tuple[int, Tensor]]:
+        found = []
+        for index, row in enumerate(rows):
+            if row.request.placebo:
+                seed, step = row.request.sampling.seed, len(row.tokens)
+                order = placebo_order(seed, step, self.width).to(self._device)
+                found.append((index, order))
+        return found
 
 
 def _packed(step: Step) -> Tensor:

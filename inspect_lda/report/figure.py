@@ -3,7 +3,16 @@
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from inspect_lda.arms import BEFORE, CONTROL, HARMLESS, SWEEP, TRIGGERED
+from inspect_lda.arms import (
+    BEFORE,
+    CONTROL,
+    HARMLESS,
+    IDENTITY,
+    MIRROR,
+    PLACEBO,
+    SWEEP,
+    TRIGGERED,
+)
 from inspect_lda.errors import LDAError
 from inspect_lda.report.summary import Summary
 from inspect_lda.statistics.rates import rule_of_three
@@ -21,7 +30,12 @@ _STYLES = {
     BEFORE: ("#6E6E6E", "s", "control: model before training"),
     CONTROL: ("#CC79A7", "D", "control: pair without it"),
     HARMLESS: ("#E69F00", "v", "harmless prompts"),
+    MIRROR: ("#56B4E9", "<", "control: pair swapped"),
+    PLACEBO: ("#B8A800", "P", "control: push on other tokens"),
+    IDENTITY: ("#6E6E6E", "x", "control: pair with itself"),
 }
+# Beside the sweep's point at the same alpha, not on top of it.
+_BESIDE = {BEFORE: 0.0, MIRROR: 0.0, PLACEBO: -1.0, IDENTITY: 2.0}
 _INK, _SOFT, _GRID = "#222222", "#666666", "#E6E6E6"
 _OTHER = ("#222222", "X", "")
 _NONE = "no hit: 95% sure to be below"
@@ -48,8 +62,7 @@ def draw(summary: Summary) -> bytes:
         _point(axes, row, 0.0)
     shift = 0.035 * _span(summary)
     for row in summary.controls:
-        # Beside the sweep's point at the same alpha, not on top of it.
-        _point(axes, row, 0.0 if row.arm == BEFORE else shift)
+        _point(axes, row, _BESIDE.get(row.arm, 1.0) * shift)
     _scales(axes, summary)
     _words(axes, summary)
     _legend(figure, summary)

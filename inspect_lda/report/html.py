@@ -5,6 +5,7 @@ from html import escape
 from importlib.resources import files
 from string import Template
 
+from inspect_lda.report.contrast import contrast_lines
 from inspect_lda.report.examples import Example, Piece
 from inspect_lda.report.figure import draw
 from inspect_lda.report.summary import Summary
@@ -25,11 +26,13 @@ from inspect_lda.report.wording import (
 def page(summary: Summary) -> str:
     """The page, with the picture inside."""
     template = (files("inspect_lda.report") / "template.html").read_text("utf-8")
+    verdict = "".join(f"<p>{escape(line)}</p>" for line in contrast_lines(summary))
     lost = "".join(f"<p>{escape(line)}</p>" for line in unscored_lines(summary))
     return Template(template).substitute(
         title=escape(f"{summary.task}: {summary.pattern}"),
         headline=escape(headline(summary)),
         setting=escape(setting(summary)),
+        verdict=verdict,
         exact=escape(exact_finding(summary)),
         picture=base64.b64encode(draw(summary)).decode("ascii"),
         caveat=escape(CAVEAT),

@@ -14,7 +14,11 @@ from inspect_lda.arms import SWEEP
 from inspect_lda.errors import LDAError
 from inspect_lda.report.examples import Example, pick_examples
 from inspect_lda.scorers.metrics import observations
+from inspect_lda.scorers.verdict import same_texts, verdict_of
 from inspect_lda.statistics.sweep import Row, coherence_limits, rows
+from inspect_lda.statistics.verdict import Verdict
+
+VERDICT = "verdict"
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class Summary:
         exact: Exact probabilities, by alpha.
         unscored: Arm and alpha to rollouts without a score.
         examples: Up to three hits.
+        verdict: What the arms say together, if the task asked for that.
+        identity: Texts of the identity pair that are those of alpha 0, and all of them.
     """
 
     task: str
@@ -62,6 +68,8 @@ class Summary:
     exact: tuple[Exact, ...]
     unscored: dict[tuple[str, float], int]
     examples: tuple[Example, ...]
+    verdict: Verdict | None = None
+    identity: tuple[int, int] = (0, 0)
 
     def exact_at(self, alpha: float) -> Exact | None:
         """The exact probability at an alpha, if it was computed."""
@@ -79,6 +87,7 @@ def summarise(log: EvalLog) -> Summary:
     scored = [sample for sample in samples if _value(sample, name) is not None]
     seen = observations([_sample_score(sample, name) for sample in scored])
     table = rows(seen)
+    weighed = [s for s in samples if _value(s, VERDICT) is not None]
     control = log.eval.model_roles and log.eval.model_roles.get("control")
     control = control[0] if isinstance(control, list) else control
     return Summary(
@@ -96,6 +105,8 @@ def summarise(log: EvalLog) -> Summary:
         exact=_exact(samples),
         unscored=_unscored(samples, name),
         examples=pick_examples(scored, name, coherence_limits(seen)),
+        verdict=verdict_of(table) if weighed else None,
+        identity=same_texts([_sample_score(sample, VERDICT) for sample in weighed]),
     )
 
 

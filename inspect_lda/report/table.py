@@ -6,6 +6,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from inspect_lda.report.contrast import contrast_lines
 from inspect_lda.report.examples import Example
 from inspect_lda.report.summary import Summary
 from inspect_lda.report.wording import (
@@ -34,6 +35,7 @@ def report(summary: Summary) -> RenderableType:
     """The whole report as one renderable."""
     parts: list[RenderableType] = [
         Text(headline(summary), style="bold"),
+        *(Text(line, style="bold") for line in contrast_lines(summary)),
         Text(setting(summary), style="dim"),
         Text(exact_finding(summary)),
         _table(SWEEP_HEADER[:IN_TERMINAL], sweep_lines(summary)),

@@ -148,6 +148,11 @@ def test_a_missing_checkpoint_name_is_refused() -> None:
         ({"lda": {"score": {"target": "a", "alphas": []}}}, ['"alphas"', "a list"]),
         ({"lda": {"score": {"target": "a", "alphas": [2e3]}}}, ['"alphas"']),
         ({"lda": {"score": {"targets": "a"}}}, ["did you mean 'target'"]),
+        ({"lda": {"placebo": "perhaps"}}, ['"placebo"', "true or false"]),
+        (
+            {"lda": {"placebo": True, "score": {"target": "a"}}},
+            ['"placebo": true', "no string has one probability"],
+        ),
     ],
 )
 def test_request_refusals(body: dict[str, Any], parts: list[str]) -> None:
