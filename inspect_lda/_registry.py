@@ -5,6 +5,7 @@
 from inspect_ai.model import ModelAPI, modelapi
 
 from inspect_lda.scorers import degenerate, divergence, refusal, rule_judge, shares
+from inspect_lda.scorers.breakdown import by, paired_difference, prompt_rate
 from inspect_lda.scorers.condition import condition
 from inspect_lda.scorers.exact_logprob import exact_logprob
 from inspect_lda.scorers.likelihood_coherence import likelihood_coherence
