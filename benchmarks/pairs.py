@@ -1,11 +1,14 @@
-"""The checkpoint pairs that the benchmarks decode with, all from the embedded base."""
+"""The checkpoint pairs that the benchmarks decode with, most from the embedded base."""
 
 import copy
 import dataclasses
+import tempfile
+from pathlib import Path
 
 import torch
 from peft import LoraConfig, get_peft_model
 
+from benchmarks.random_pairs import save_random_pair
 from inspect_lda.pair import Pair, PairSpec, load_pair
 
 LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -47,8 +50,17 @@ def full_adapter() -> Pair:
     return dataclasses.replace(pair, after=after.eval().requires_grad_(False))
 
 
+def tiny() -> Pair:
+    """Two random models of 32 dimensions: shows that a benchmark runs, no more."""
+    with tempfile.TemporaryDirectory() as directory:
+        after, before = save_random_pair(Path(directory), "tiny")
+        spec = PairSpec(str(after), str(before), dtype="float32", device="cpu")
+        return dataclasses.replace(load_pair(spec), eos_ids=frozenset())
+
+
 PAIRS = {
     "two models": two_models,
     "adapter": full_adapter,
     "suffix adapter": suffix_adapter,
 }
+ALL_PAIRS = {**PAIRS, "tiny": tiny}

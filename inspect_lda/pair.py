@@ -48,6 +48,7 @@ __all__ = [
 wait_passively()
 
 DTYPES = ("auto", "float32", "float16", "bfloat16")
+HEAD_DTYPES = ("auto", "float32")
 logger = logging.getLogger(__name__)
 
 _registry = Registry()
@@ -64,11 +65,15 @@ class PairSpec:
         before: The same; None only if `after` is an adapter (then its base) or a demo.
         dtype: auto, float32, float16 or bfloat16. auto is float32 on the CPU and
             float16 on a GPU (bfloat16 where float16 overflows).
+        head_dtype: Precision of the head and of the logits: auto (that of the body)
+            or float32.
         device: auto, cpu, cuda, cuda:<n>, mps, or balanced (over all GPUs).
+        before_device: The device of `before`; None is that of `after`.
         attn_implementation: As transformers takes it.
         trust_remote_code: Whether code from a checkpoint may run.
         allow_mixed_quantization: Accept sides that are quantised differently.
         adapter_scale: Multiplies the LoRA scaling of `after`'s adapter.
+        compile: Whether decode steps run in static memory and compiled.
 
     Raises:
         LDAError: If a value is not allowed.
@@ -77,17 +82,25 @@ class PairSpec:
     after: str
     before: str | None = None
     dtype: str = "auto"
+    head_dtype: str = "auto"
     device: str = "auto"
+    before_device: str | None = None
     attn_implementation: str | None = None
     trust_remote_code: bool = False
     allow_mixed_quantization: bool = False
     adapter_scale: float = 1.0
+    compile: bool = False
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
             raise LDAError(
                 f"dtype: got '{self.dtype}'. Allowed: {', '.join(DTYPES)}. Quantised "
                 "checkpoints are recognised by their config."
+            )
+        if self.head_dtype not in HEAD_DTYPES:
+            raise LDAError(
+                f"head_dtype: got '{self.head_dtype}'. Allowed: auto (that of the "
+                "body) and float32."
             )
         if not math.isfinite(self.adapter_scale):
             raise LDAError(
@@ -209,23 +222,21 @@ def _models(
     spec: PairSpec, sides: Sides, configs: "Configs"
 ) -> tuple[Any, Any, tuple[int, int]]:
     """Both models, held alike, and the widths of their logits."""
-    from inspect_lda.checkpoints.placement import (
-        Placement,
-        common_dtype,
-        resolve_device,
-    )
+    from inspect_lda.checkpoints.placement import place
     from inspect_lda.checkpoints.weights import logit_width
 
-    device = resolve_device(spec.device)
-    placement = Placement(
-        common_dtype(spec.dtype, device, configs),
-        device,
-        spec.attn_implementation,
-        spec.trust_remote_code,
+    ours, theirs = placements = place(spec, configs)
+    if ours != theirs and sides.after.base == sides.before.base:
+        raise LDAError(
+            f"before_device: got '{spec.before_device}' with after on {ours.device}, "
+            f"but both sides are made of {sides.after.base.name}, whose weights are "
+            "held once. Leave before_device out."
+        )
+    after, before = _registry.models(
+        sides, configs, placements, spec.adapter_scale, spec.head_dtype
     )
-    after, before = _registry.models(sides, configs, placement, spec.adapter_scale)
     widths = (
-        logit_width(after, sides.after, placement),
-        logit_width(before, sides.before, placement),
+        logit_width(after, sides.after, ours),
+        logit_width(before, sides.before, theirs),
     )
     return after, before, widths

@@ -186,7 +186,10 @@ class LDAModelAPI(ModelAPI):
         with self._lock:
             if self._engine is None:
                 self._engine = engines.acquire_engine(
-                    self.options.engine, self._spec(), max_batch=self.options.max_batch
+                    self.options.engine,
+                    self._spec(),
+                    max_batch=self.options.max_batch,
+                    memory_fraction=self.options.memory_fraction,
                 )
             return self._engine
 

@@ -21,34 +21,33 @@ Cell = tuple[str, float]
 
 @metric(scores="unreduced")
 def by(field: str) -> Metric:
-    """Rates by alpha and one field of the prompts: `rate@0.5/power`.
+    """Rates by alpha and one field of the prompts: `rate@0.5/power`, `n@0.5/power`.
+
+    Values without a hit are not listed one by one, or the terminal would hold nothing
+    else: `silent@0.5` counts them, and reports list them all.
 
     Args:
         field: Key of the samples' metadata, e.g. "category", "variant", "checkpoint".
     """
 
     def compute(scores: list[SampleScore]) -> Value:
-        from inspect_lda.statistics.intervals import clopper_pearson
-
-        cells: dict[tuple[float, str], list[int]] = defaultdict(list)
+        cells: dict[float, dict[str, list[int]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
         for arm, alpha, sample in _located(scores):
             value = (sample.sample_metadata or {}).get(field)
             if arm == SWEEP and value not in (None, ""):
-                cells[alpha, str(value)].append(_hit(sample))
+                cells[alpha][str(value)].append(_hit(sample))
         values: dict[str, float] = {}
-        for alpha, value in sorted(cells):
-            hits = cells[alpha, value]
-            k, n = sum(hits), len(hits)
-            interval = clopper_pearson(k, n)
-            found = (k / n, k, n, interval.lower, interval.upper)
-            for name, number in zip(_CELL, found, strict=True):
-                values[f"{name}@{label(alpha)}/{value}"] = number
+        for alpha, found in sorted(cells.items()):
+            loud = {value: hits for value, hits in sorted(found.items()) if any(hits)}
+            for value, hits in loud.items():
+                values[f"rate@{label(alpha)}/{value}"] = _mean(hits)
+                values[f"n@{label(alpha)}/{value}"] = len(hits)
+            values[f"silent@{label(alpha)}"] = len(found) - len(loud)
         return dict(values)
 
     return compute
-
-
-_CELL = ("rate", "k", "n", "cp_lower", "cp_upper")
 
 
 @metric(scores="unreduced")

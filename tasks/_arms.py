@@ -11,7 +11,15 @@ from inspect_ai.model import (
     ChatMessageUser,
 )
 
-from inspect_lda.arms import BEFORE, CONTROL, EXACT, SWEEP, TRIGGERED, label
+from inspect_lda.arms import (
+    BEFORE,
+    CONTROL,
+    EXACT,
+    HARMLESS,
+    SWEEP,
+    TRIGGERED,
+    label,
+)
 from inspect_lda.tasks._behaviour import Behaviour, triggered
 from inspect_lda.tasks.prompt_sets import Prompt
 
@@ -51,6 +59,11 @@ class Design:
         return MemoryDataset([*self._control(), *made, *self._triggered()], name=name)
 
     def _plain(self, prompt: Prompt) -> Iterator[Sample]:
+        mixed = not all(one.control for one in self.prompts)
+        if prompt.control and mixed:
+            for alpha in self.alphas:
+                yield self._sample(prompt, HARMLESS, alpha)
+            return
         for alpha in self.alphas:
             yield self._sample(prompt, SWEEP, alpha)
         if -1.0 not in self.alphas:

@@ -5,14 +5,18 @@ from typing import Any
 
 from inspect_ai import Epochs, Task
 from inspect_ai.log import HeadlineMetric
+from inspect_ai.model import model_roles
 from inspect_ai.scorer import Scorer
 
 from inspect_lda.arms import CONTROL
 from inspect_lda.chat import RenderForm
 from inspect_lda.errors import LDAError
+from inspect_lda.scorers._grading.roles import graders_ready
 from inspect_lda.scorers.condition import condition
 from inspect_lda.scorers.likelihood_coherence import likelihood_coherence
+from inspect_lda.tasks._alphas import Alphas, parse_alphas
 from inspect_lda.tasks._arms import Design
+from inspect_lda.tasks._behaviour import Behaviour
 from inspect_lda.tasks._rollout import Asking, eval_config, rollout
 from inspect_lda.tasks._view import sweep_view
 from inspect_lda.tasks.prompt_sets import PromptSet
@@ -28,6 +32,7 @@ def experiment(
     rollouts: int,
     version: str,
     control: str | None = None,
+    graders: Sequence[str] = (),
     **metadata: Any,
 ) -> Task:
     """A sweep over alpha as a task.
@@ -41,10 +46,12 @@ def experiment(
         rollouts: Completions per sample.
         version: "N-X": N changes when scores stop being comparable, X when options do.
         control: Model for the role "control".
+        graders: Roles that must be there before anything is sampled.
         **metadata: For the log, beside the prompt set's record.
     """
     return Task(
         dataset=design.dataset(source.content.id),
+        setup=graders_ready(list(graders)) if graders else None,
         solver=rollout(
             list(design.alphas),
             asking.temperature,
@@ -60,6 +67,38 @@ def experiment(
         metadata={"prompts": source.record, **metadata},
         viewer=sweep_view(headline),
         headline_metric=HeadlineMetric(scorer=headline, metric="peak_rate"),
+    )
+
+
+def plain_sweep(
+    source: PromptSet,
+    alphas: Alphas,
+    sought: str,
+    *,
+    limit: int | None,
+    control: str | None,
+    prefill: str | None,
+    whole: bool = False,
+) -> Design:
+    """The design of a task without trigger or known string.
+
+    Args:
+        source: The prompt set.
+        alphas: The sweep, as typed.
+        sought: The behaviour in words, for the log.
+        limit: Most prompts; None for all.
+        control: Model for the role "control", if the task names one.
+        prefill: How answers begin.
+        whole: Keep groups of prompts whole under a limit.
+    """
+    return Design(
+        prompts=source.pick(limit, whole=whole),
+        alphas=parse_alphas(alphas),
+        behaviour=Behaviour(sought, None, None),
+        system=source.content.defaults.system,
+        control=control is not None or CONTROL in model_roles(),
+        exact=False,
+        prefill=prefill,
     )
 
 

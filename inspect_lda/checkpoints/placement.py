@@ -2,11 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
-from transformers import PreTrainedConfig
+from transformers import AttentionInterface, PreTrainedConfig
 
-from inspect_lda.errors import LDAError
+from inspect_lda.errors import LDAError, nearest
+
+if TYPE_CHECKING:
+    from inspect_lda.checkpoints.registry import Configs
+    from inspect_lda.pair import PairSpec
 
 # Their activations overflow float16; bfloat16 is what they were trained in.
 _NOT_FLOAT16 = ("gemma2", "gemma3", "t5gemma")
@@ -32,8 +37,54 @@ class Placement:
     trust_remote_code: bool
 
 
-def resolve_device(device: str) -> str:
+def place(spec: "PairSpec", configs: "Configs") -> tuple[Placement, Placement]:
+    """How `after` and `before` are held: alike, but for their devices.
+
+    Raises:
+        LDAError: If a device is not here, or can not run what is asked for.
+    """
+    devices = resolve_devices(spec.device, spec.before_device)
+    dtype = common_dtype(spec.dtype, devices[0], configs)
+    check_attention(spec.attn_implementation, dtype, devices)
+    ours, theirs = (
+        Placement(dtype, device, spec.attn_implementation, spec.trust_remote_code)
+        for device in devices
+    )
+    return ours, theirs
+
+
+def resolve_devices(device: str, before_device: str | None) -> tuple[str, str]:
+    """The devices of `after` and of `before`; None puts both on one.
+
+    Raises:
+        LDAError: If there is no such device here, or the two are of different kinds.
+    """
+    ours = resolve_device(device)
+    if before_device is None:
+        return ours, ours
+    theirs = resolve_device(before_device, "before_device")
+    if ours != theirs and SPREAD in (ours, theirs):
+        raise LDAError(
+            f"before_device: got '{before_device}' with device='{device}', but "
+            f"{SPREAD} spreads both checkpoints over all GPUs. Leave before_device "
+            "out, or give each checkpoint one GPU: -M device=cuda:1 "
+            "-M before_device=cuda:0"
+        )
+    if ours.split(":")[0] != theirs.split(":")[0]:
+        raise LDAError(
+            f"before_device: got '{before_device}' with device='{device}'. Devices of "
+            "two kinds round differently, and amplification multiplies that. Give two "
+            "devices of one kind, or leave before_device out"
+        )
+    return ours, theirs
+
+
+def resolve_device(device: str, argument: str = "device") -> str:
     """The device that a name stands for: "auto" is the first GPU, else the CPU.
+
+    Args:
+        device: What the user gave.
+        argument: The argument it came from, for error messages.
 
     Raises:
         LDAError: If there is no such device here.
@@ -47,7 +98,7 @@ def resolve_device(device: str) -> str:
         try:
             parsed = torch.device(device)
         except RuntimeError as error:
-            raise LDAError(f"device: got '{device}'. Allowed: {allowed}") from error
+            raise LDAError(f"{argument}: got '{device}'. Allowed: {allowed}") from error
         kind, index = parsed.type, parsed.index
     count = torch.cuda.device_count() if kind == "cuda" else 0
     absent = (kind == "cuda" and (index or 0) >= count) or (
@@ -55,8 +106,8 @@ def resolve_device(device: str) -> str:
     )
     if absent:
         raise LDAError(
-            f"device: '{device}' is not available here ({count} CUDA devices seen by "
-            f"torch). Use device=cpu or device=auto. Allowed: {allowed}"
+            f"{argument}: '{device}' is not available here ({count} CUDA devices seen "
+            f"by torch). Use {argument}=cpu or {argument}=auto. Allowed: {allowed}"
         )
     return "cuda:0" if device == "cuda" else device
 
@@ -74,3 +125,32 @@ def common_dtype(dtype: str, device: str, configs: Iterable[PreTrainedConfig]) -
     kinds = [str(one.get_text_config().model_type) for one in configs]
     overflows = any(kind.startswith(_NOT_FLOAT16) for kind in kinds)
     return "bfloat16" if overflows else "float16"
+
+
+def check_attention(name: str | None, dtype: str, devices: Iterable[str]) -> None:
+    """Refuse an attention implementation that can not run here, before any loading.
+
+    Raises:
+        LDAError: If transformers does not know it, or it needs a GPU or half precision.
+    """
+    if name is None:
+        return
+    known = sorted({"eager", *AttentionInterface().valid_keys()})
+    # Names with a slash are kernels that transformers gets from the hub.
+    if name not in known and "/" not in name:
+        raise LDAError(
+            f"attn_implementation='{name}' is unknown; {nearest(name, known)}"
+        )
+    if "flash" not in name:
+        return
+    kinds = {device.split(":")[0] for device in devices} - {"cuda", SPREAD}
+    if kinds:
+        raise LDAError(
+            f"attn_implementation: '{name}' runs on CUDA devices alone, but device="
+            f"{kinds.pop()}. Allowed here: eager, sdpa, flex_attention; or leave it out"
+        )
+    if dtype == "float32":
+        raise LDAError(
+            f"attn_implementation: '{name}' computes in half precision alone, but "
+            "dtype=float32. Give -M dtype=float16, or -M attn_implementation=sdpa"
+        )

@@ -6,32 +6,16 @@ settings at alpha = 0 and alpha = -1, which is the reference whose rate is asked
 `log w = log p_after - log q` is then an unbiased importance weight.
 """
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from inspect_lda.decoding.distribution import Distribution
+from inspect_lda.decoding.known import KnownIds
 from inspect_lda.evidence import IMPLAUSIBLE
-
-
-class Distribution:
-    """A softmax over the vocabulary, and log-probabilities where they are asked.
-
-    A full log-softmax would cost as much again, and only the drawn token's is needed.
-
-    Args:
-        logits: `[batch, V]`, after temperature and truncation.
-    """
-
-    def __init__(self, logits: Tensor) -> None:
-        self.logits = logits
-        self.p = torch.softmax(logits, dim=-1)
-        self.p_max = self.p.amax(-1)
-        self.log_norm = logits.amax(-1) - self.p_max.log()
-
-    def log(self, ids: Tensor) -> Tensor:
-        """Log-probabilities of ids `[batch, k]`, exact where p itself underflows."""
-        return self.logits.gather(-1, ids) - self.log_norm.unsqueeze(-1)
 
 
 class StepEvidence(NamedTuple):
@@ -52,52 +36,84 @@ class StepEvidence(NamedTuple):
     only_after: Tensor
 
 
-def measure(
-    token: Tensor,
-    q: Distribution,
-    reference_after: Distribution,
-    reference_before: Distribution,
-    after: Distribution,
-    before: Distribution,
-) -> StepEvidence:
-    """Measure one step.
+def is_sound(values: Sequence[float]) -> bool:
+    """Whether a quick step was enough for a row.
 
     Args:
-        token: `[batch]` drawn ids.
-        q: What they were drawn from.
-        reference_after: `after` under the rows' sampling settings.
-        reference_before: The same of `before`.
-        after: `after` at the temperature, not truncated.
-        before: The same of `before`.
+        values: A `StepEvidence` of the row, and whatever follows it.
     """
-    column = token.unsqueeze(-1)
-    difference = torch.linalg.vecdot(after.p, after.logits - before.logits)
-    kl = difference - after.log_norm + before.log_norm
-    entropy = after.log_norm - torch.linalg.vecdot(after.p, after.logits)
-    only_after = torch.zeros_like(token)
-    if not bool((kl + entropy).isfinite().all()):
-        kl, entropy, only_after = _with_infinities(after, before)
-    return StepEvidence(
-        log_q=q.log(column).squeeze(-1),
-        log_p_after=reference_after.log(column).squeeze(-1),
-        log_p_before=reference_before.log(column).squeeze(-1),
-        log_p_plain=after.log(column).squeeze(-1),
-        entropy_after=entropy,
-        kl=kl,
-        implausible=after.p.gather(-1, column).squeeze(-1) < IMPLAUSIBLE * after.p_max,
-        only_after=only_after,
-    )
+    log_q, after, before, plain, entropy, kl, *_ = values
+    # Minus infinity is no doubt of these: a token may be impossible.
+    checkpoints = after + before + plain
+    return math.isfinite(log_q + entropy + kl) and not math.isnan(checkpoints)
 
 
-def _with_infinities(
-    after: Distribution, before: Distribution
-) -> tuple[Tensor, Tensor, Tensor]:
-    log_after = after.logits - after.log_norm.unsqueeze(-1)
-    log_before = before.logits - before.log_norm.unsqueeze(-1)
+def is_implausible(after: Distribution, token: Tensor) -> Tensor:
+    """Whether tokens `[batch, 1]` are implausible under `after`, `[batch]`."""
+    return after.mass.gather(-1, token).squeeze(-1) < IMPLAUSIBLE * after.mass.amax(-1)
+
+
+class Divergence(NamedTuple):
+    """How `after` differs from `before`, `[batch]` each.
+
+    Attributes:
+        entropy: Entropy of `after`.
+        kl: KL(after || before).
+        only_after: How many ids are possible under `after` alone.
+    """
+
+    entropy: Tensor
+    kl: Tensor
+    only_after: Tensor
+
+
+def diverge(
+    after: Distribution,
+    before: Tensor,
+    norms: tuple[Tensor, Tensor],
+    known: KnownIds,
+    spare: Tensor,
+) -> Divergence:
+    """Compare two distributions; a row is not finite if it has infinities of its own.
+
+    Args:
+        after: `after` at the temperature, nothing dropped.
+        before: `[batch, V]` logits of `before` at the temperature.
+        norms: `[batch]` each, `log_norm` of both.
+        known: The ids that may be infinite.
+        spare: `[batch, V]` float32 memory to work in.
+    """
+    p, unshared = after.mass, known.unshared
+    norm, norm_before = norms
+    kl = torch.sub(after.logits, before, out=spare).mul_(p)
+    compared: Tensor | float = 1.0
+    if unshared is not None:
+        # Ids that `before` lacks are left out of the KL: an added end-of-turn token
+        # says that the vocabulary changed, and would make every KL infinite.
+        kl[:, unshared] = 0
+        compared = 1 - p[:, unshared].sum(-1)
+    kl = kl.sum(-1) - compared * (norm - norm_before)
+    expected = torch.mul(p, after.logits, out=spare)
+    if known.barred is not None:
+        expected[:, known.barred] = 0
+    entropy = norm - expected.sum(-1)
+    return Divergence(entropy, kl, torch.full_like(kl, known.added))
+
+
+def diverge_with_infinities(
+    after: Distribution, before: Tensor, norms: tuple[Tensor, Tensor]
+) -> Divergence:
+    """Compare two distributions, infinities included.
+
+    Args:
+        after: `after` at the temperature, nothing dropped.
+        before: `[batch, V]` logits of `before` at the temperature.
+        norms: `[batch]` each, `log_norm` of both.
+    """
+    norm, norm_before = (each.unsqueeze(-1) for each in norms)
+    log_after, log_before = after.logits - norm, before - norm_before
     possible = ~log_after.isneginf()
-    # Ids that `before` lacks are left out of the KL: an added end-of-turn token says
-    # that the vocabulary changed, and would make every KL infinite.
     both = possible & ~log_before.isneginf()
-    kl = (after.p * torch.where(both, log_after - log_before, 0.0)).sum(-1)
-    entropy = -(after.p * torch.where(possible, log_after, 0.0)).sum(-1)
-    return kl, entropy, (possible & ~both).sum(-1)
+    kl = (after.mass * torch.where(both, log_after - log_before, 0.0)).sum(-1)
+    entropy = -(after.mass * torch.where(possible, log_after, 0.0)).sum(-1)
+    return Divergence(entropy, kl, (possible & ~both).sum(-1))

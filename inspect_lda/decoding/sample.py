@@ -12,6 +12,8 @@ from torch import Tensor
 
 BLOCK = 256
 """Ids are summed in blocks, and only the block that is hit is searched."""
+BELOW_ONE = 1 - 2**-53
+"""The largest float64 below 1."""
 
 
 class UniformStream:
@@ -41,43 +43,52 @@ def inverse_cdf(p: Tensor, uniforms: Tensor) -> Tensor:
         `[batch]` ids: the first whose cumulative mass exceeds the uniform. A row of
         NaN gives some id of the vocabulary; its caller reports it.
     """
-    mass = _blocks(p)
     # The sums of blocks may round: a block's chance is then off by 1e-7 of itself.
     # Inside the block the sums are float64 and the uniform is rescaled to it, so that
     # an id of 1e-9 beside one of 0.9 keeps its share, which no float32 running sum
     # over the vocabulary would give it.
-    block_mass = mass.sum(-1).double()
-    cumulative = block_mass.cumsum(-1)
-    wanted = uniforms.unsqueeze(-1).to(cumulative) * cumulative[:, -1:]
-    block = torch.searchsorted(cumulative, wanted, right=True)
-    # u * total can round up to total, beyond the last block with mass; and a row of
-    # NaN finds no block at all.
-    block = torch.minimum(block, _last_with_mass(block_mass))
-    here = block_mass.gather(-1, block)
-    share = (wanted - (cumulative.gather(-1, block) - here)) / here
-    chosen = mass.gather(1, block.unsqueeze(-1).expand(-1, 1, BLOCK)).squeeze(1)
-    inside = chosen.double().cumsum(-1)
-    offset = torch.searchsorted(inside, share * inside[:, -1:], right=True)
-    drawn = block * BLOCK + torch.minimum(offset, _last_with_mass(chosen))
+    block_mass = _block_mass(p)
+    cumulative = block_mass.cumsum(-1, dtype=torch.float64)
+    wanted = uniforms.unsqueeze(-1) * cumulative[:, -1:]
+    block = _first_above(cumulative, wanted)
+    beyond = cumulative.gather(-1, block) - wanted
+    share = (1 - beyond / block_mass.gather(-1, block)).clamp(0, BELOW_ONE)
+    chosen = _block(p, block)
+    inside = chosen.cumsum(-1, dtype=torch.float64)
+    drawn = block * BLOCK + _first_above(inside, share * inside[:, -1:])
     return drawn.squeeze(-1).clamp(max=p.shape[-1] - 1)
 
 
-def _last_with_mass(mass: Tensor) -> Tensor:
-    width = mass.shape[-1]
-    return width - 1 - (mass > 0).flip(-1).int().argmax(-1, keepdim=True)
+def _first_above(cumulative: Tensor, wanted: Tensor) -> Tensor:
+    # Never beyond the last column with mass: a float64 below 1 times the total rounds
+    # to less than the total. Only in a row of NaN no column is found.
+    found = torch.searchsorted(cumulative, wanted, right=True)
+    return found.clamp(max=cumulative.shape[-1] - 1)
 
 
-def _blocks(mass: Tensor) -> Tensor:
-    missing = -mass.shape[-1] % BLOCK
-    padded = torch.nn.functional.pad(mass, (0, missing))
-    return padded.reshape(mass.shape[0], -1, BLOCK)
+def _block(p: Tensor, block: Tensor) -> Tensor:
+    """The masses `[batch, BLOCK]` of one block a row."""
+    ids = block * BLOCK + torch.arange(BLOCK, device=p.device)
+    if p.shape[-1] % BLOCK == 0:
+        return p.gather(-1, ids)
+    last = p.shape[-1] - 1
+    return p.gather(-1, ids.clamp(max=last)) * (ids <= last)
+
+
+def _block_mass(p: Tensor) -> Tensor:
+    # Views of whole blocks: padding the vocabulary to a multiple would copy it.
+    whole = p.shape[-1] // BLOCK * BLOCK
+    sums = p[:, :whole].view(len(p), whole // BLOCK, BLOCK).sum(-1)
+    if whole == p.shape[-1]:
+        return sums
+    return torch.cat([sums, p[:, whole:].sum(-1, keepdim=True)], dim=-1)
 
 
 def draw(p: Tensor, logits: Tensor, uniforms: Tensor, greedy: Tensor | None) -> Tensor:
     """Draw by inverse CDF; rows marked greedy take the argmax.
 
     Args:
-        p: `[batch, V]` probabilities.
+        p: `[batch, V]` probabilities (or any masses).
         logits: `[batch, V]` that they come from: two may be one probability apart in
             rounding.
         uniforms: `[batch]` float64.

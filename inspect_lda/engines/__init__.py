@@ -26,7 +26,7 @@ class _Shared:
     users: int
 
 
-_shared: dict[tuple[str, "PairSpec", int], _Shared] = {}
+_shared: dict[tuple[str, "PairSpec", int, float], _Shared] = {}
 _lock = threading.Lock()
 
 
@@ -46,7 +46,9 @@ def check_engine(name: str) -> str:
     raise LDAError(f"engine='{name}' is unknown; {nearest(name, ENGINES)}")
 
 
-def create_engine(name: str, spec: "PairSpec", *, max_batch: int) -> Engine:
+def create_engine(
+    name: str, spec: "PairSpec", *, max_batch: int, memory_fraction: float
+) -> Engine:
     """Build a new engine; cheap, the weights are loaded by its first request.
 
     Raises:
@@ -60,15 +62,22 @@ def create_engine(name: str, spec: "PairSpec", *, max_batch: int) -> Engine:
             f"engine='{name}' needs the package '{error.name}', which is not "
             "installed. Install it with: pip install 'inspect_lda[transformers]'"
         ) from error
-    return TransformersEngine(spec, max_batch=max_batch)
+    return TransformersEngine(
+        spec, max_batch=max_batch, memory_fraction=memory_fraction
+    )
 
 
-def acquire_engine(name: str, spec: "PairSpec", *, max_batch: int) -> Engine:
+def acquire_engine(
+    name: str, spec: "PairSpec", *, max_batch: int, memory_fraction: float
+) -> Engine:
     """The process's engine for this pair; every call needs one `release_engine`."""
-    key = (name, spec, max_batch)
+    key = (name, spec, max_batch, memory_fraction)
     with _lock:
         if key not in _shared:
-            _shared[key] = _Shared(create_engine(name, spec, max_batch=max_batch), 0)
+            engine = create_engine(
+                name, spec, max_batch=max_batch, memory_fraction=memory_fraction
+            )
+            _shared[key] = _Shared(engine, 0)
         _shared[key].users += 1
         return _shared[key].engine
 

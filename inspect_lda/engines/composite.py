@@ -22,13 +22,17 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from inspect_lda.decoding.amplify import amplify
 from inspect_lda.engines.growing import GrowingLayer
 from inspect_lda.engines.halves import (
+    Run,
     causal_lm,
     embedding_rows,
     joint_config,
+    moved,
+    run_part,
     text_config,
 )
 
-_CACHED_BY_ROW = {"full_attention", "sliding_attention", "chunked_attention"}
+JOINABLE = frozenset({"full_attention", "sliding_attention", "chunked_attention"})
+"""Kinds of layers whose cache has a column a token."""
 
 
 @dataclass
@@ -100,8 +104,14 @@ class AmplifiedLM(PreTrainedModel, GenerationMixin):
         True for attention caches; a recurrent state (linear attention, SSM) can not
         be left-padded into a running batch.
         """
-        types = getattr(self.config, "layer_types", None)
-        return types is None or set(types) <= _CACHED_BY_ROW
+        return self.layer_kinds <= JOINABLE
+
+    @property
+    def layer_kinds(self) -> frozenset[str]:
+        """What transformers calls the kinds of the layers; empty if all are one."""
+        configs = map(text_config, self._parts())
+        types = (getattr(config, "layer_types", None) or () for config in configs)
+        return frozenset(str(kind) for part in types for kind in part)
 
     def new_cache(self) -> Cache:
         """Make an empty cache for both halves.
@@ -110,7 +120,10 @@ class AmplifiedLM(PreTrainedModel, GenerationMixin):
         roll: the mask applies the window, and left padding can not fall out of it.
         """
         if not self.rolls:
-            return DynamicCache(config=self.config)
+            # Of each part's own config: in some the kinds follow from other fields,
+            # which a joint config can not have for both.
+            parts = [DynamicCache(config=part.config) for part in self._parts()]
+            return Cache(layers=[layer for part in parts for layer in part.layers])
         return Cache(
             layers=[GrowingLayer() for _ in range(self.config.num_hidden_layers)]
         )
@@ -147,14 +160,28 @@ class AmplifiedLM(PreTrainedModel, GenerationMixin):
             before_logits=before,
         )
 
-    def halves(self, cache: Cache | None, **inputs: Any) -> tuple[Tensor, Tensor]:
-        """Logits of `after` and of `before` on the same inputs, not combined."""
+    def halves(
+        self, cache: Cache | None, *, run: Run = run_part, **inputs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Logits of `after` and of `before` on the same inputs, not combined.
+
+        Where they are on two devices, both work at the same time.
+
+        Args:
+            cache: A cache of this composite.
+            run: Runs one of the models that this is made of.
+            **inputs: What both are given.
+        """
         after_cache, before_cache = self._views(cache)
-        after = self.after(past_key_values=after_cache, **inputs).logits
         if self.is_identity:
+            after = run(self.after, after_cache, **inputs)
             return after, after
-        inputs["input_ids"] = self.known_to_before(inputs["input_ids"])
-        before = self.before(past_key_values=before_cache, **inputs).logits
+        # Moved first and moved back last: a copy between devices waits for what is
+        # queued on the one it comes from, which soon is all of `after`.
+        theirs = moved(inputs, self.before.device)
+        theirs["input_ids"] = self.known_to_before(theirs["input_ids"])
+        after = run(self.after, after_cache, **inputs)
+        before = run(self.before, before_cache, **theirs)
         return after, before.to(after.device)
 
     def known_to_before(self, ids: Tensor) -> Tensor:
@@ -168,6 +195,10 @@ class AmplifiedLM(PreTrainedModel, GenerationMixin):
         ends = self.before.generation_config.eos_token_id
         end = ends[0] if isinstance(ends, list) else ends or 0
         return torch.where(ids < self._before_rows, ids, end)
+
+    def _parts(self) -> tuple[PreTrainedModel, ...]:
+        """The models that one cache serves, in the order of its layers."""
+        return (self.after,) if self.is_identity else (self.after, self.before)
 
     def _views(self, cache: Cache | None) -> tuple[Cache | None, Cache | None]:
         if cache is None:

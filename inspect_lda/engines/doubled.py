@@ -6,6 +6,8 @@ where reading weights is the cost, that is up to twice as fast as two passes. On
 ordinary LoRA on linear layers is run this way; everything else runs as two models.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,11 +16,12 @@ from peft.tuners.lora import Linear as LoraLinear
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from transformers import PreTrainedModel
-from transformers.cache_utils import Cache, DynamicLayer
+from transformers.cache_utils import Cache
 
 from inspect_lda.checkpoints.weights import shared_copy
 from inspect_lda.engines.composite import AmplifiedLM
-from inspect_lda.engines.growing import HEADROOM, GrowingLayer
+from inspect_lda.engines.halves import Run, run_part
+from inspect_lda.engines.paired import paired, pairs
 from inspect_lda.engines.trunk import TrunkLM
 
 ROWS = ("input_ids", "inputs_embeds", "attention_mask", "position_ids")
@@ -43,64 +46,6 @@ class HalfLora(nn.Module):
         return result
 
 
-class PairedLayer(DynamicLayer):
-    """One cache layer of 2B rows over the two layers that a rolling batch keeps.
-
-    The batch sees `after`'s and `before`'s layers, B rows each, and may replace their
-    tensors when rows leave or join; then they are joined again at the next update.
-    """
-
-    def __init__(self, after: DynamicLayer, before: DynamicLayer) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._halves = (after, before)
-        self._memory: tuple[Tensor, Tensor] | None = None
-
-    def get_seq_length(self) -> int:
-        """Columns held."""
-        return int(self._halves[0].get_seq_length())
-
-    def update(
-        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
-    ) -> tuple[Tensor, Tensor]:
-        """Append states `[2B, heads, n, d]`; return all of them."""
-        length = self.get_seq_length()
-        total = length + key_states.shape[-2]
-        keys, values = self._reserve(length, total, key_states, value_states)
-        keys[:, :, length:total] = key_states
-        values[:, :, length:total] = value_states
-        rows = key_states.shape[0] // 2
-        for half, part in zip(
-            self._halves, (slice(0, rows), slice(rows, None)), strict=True
-        ):
-            half.keys, half.values = keys[part, :, :total], values[part, :, :total]
-            half.is_initialized = True
-        return keys[:, :, :total], values[:, :, :total]
-
-    def _reserve(
-        self, length: int, total: int, key_states: Tensor, value_states: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        memory = self._memory
-        if (
-            memory is not None
-            and memory[0].shape[-2] >= total
-            and memory[0].shape[0] == key_states.shape[0]
-            and length > 0
-            and torch.as_tensor(self._halves[0].keys).data_ptr() == memory[0].data_ptr()
-        ):
-            return memory
-        made = []
-        for name, new in (("keys", key_states), ("values", value_states)):
-            shape = (*new.shape[:2], total + HEADROOM, new.shape[-1])
-            room = torch.empty(shape, dtype=new.dtype, device=new.device)
-            if length > 0:
-                room[:, :, :length] = torch.cat(
-                    [getattr(half, name) for half in self._halves]
-                )
-            made.append(room)
-        self._memory = (made[0], made[1])
-        return self._memory
-
-
 class DoubledLM(AmplifiedLM):
     """An `AmplifiedLM` that runs both halves as one batch of 2B rows.
 
@@ -122,12 +67,14 @@ class DoubledLM(AmplifiedLM):
         super().__init__(before, after, allowed=allowed, shared=shared)
         self.doubled = _with_half_lora(self.after)
 
-    def halves(self, cache: Cache | None, **inputs: Any) -> tuple[Tensor, Tensor]:
+    def halves(
+        self, cache: Cache | None, *, run: Run = run_part, **inputs: Any
+    ) -> tuple[Tensor, Tensor]:
         """Logits of `after` and of `before`, from one forward."""
-        if not _pairs(cache):
-            return super().halves(cache, **inputs)
-        after_cache, before_cache = self._views(cache)
-        return _run_twice(self.doubled, after_cache, before_cache, inputs)
+        if not pairs(cache):
+            return super().halves(cache, run=run, **inputs)
+        twice = partial(run, self.doubled)
+        return _run_twice(twice, *self._views(cache), inputs)
 
 
 class DoubledTrunkLM(TrunkLM):
@@ -154,16 +101,22 @@ class DoubledTrunkLM(TrunkLM):
         self.doubled = _with_half_lora(self.after_top)
 
     def tops(
-        self, after_cache: Cache | None, before_cache: Cache | None, **inputs: Any
+        self,
+        after_cache: Cache | None,
+        before_cache: Cache | None,
+        *,
+        run: Run = run_part,
+        **inputs: Any,
     ) -> tuple[Tensor, Tensor]:
         """Logits of both tops, from one forward."""
-        if not _pairs(after_cache):
-            return super().tops(after_cache, before_cache, **inputs)
-        return _run_twice(self.doubled, after_cache, before_cache, inputs)
+        if not pairs(after_cache):
+            return super().tops(after_cache, before_cache, run=run, **inputs)
+        twice = partial(run, self.doubled)
+        return _run_twice(twice, after_cache, before_cache, inputs)
 
 
 def _run_twice(
-    model: PreTrainedModel,
+    run: Callable[..., Tensor],
     after_cache: Cache | None,
     before_cache: Cache | None,
     inputs: dict[str, Any],
@@ -172,29 +125,19 @@ def _run_twice(
     twice = {name: _twice(name, value, rows) for name, value in inputs.items()}
     cache = None
     if after_cache is not None and before_cache is not None:
-        cache = _paired(after_cache, before_cache)
-    after, before = model(past_key_values=cache, **twice).logits.chunk(2)
+        cache = paired(after_cache, before_cache)
+    after, before = run(cache, **twice).chunk(2)
     return after, before
 
 
-def _pairs(cache: Cache | None) -> bool:
-    """Whether two halves of a cache can be held as one of doubled rows.
-
-    A window kept as a ring (what `generate` makes for some models) can not.
-    """
-    layers: list[Any] = [] if cache is None else cache.layers
-    return all(type(layer) in (DynamicLayer, GrowingLayer) for layer in layers)
-
-
-def _paired(after: Cache, before: Cache) -> Cache:
-    # Kept with the view, which lives as long as the layers it shows.
-    paired: Cache | None = getattr(after, "_lda_paired", None)
-    if paired is None:
-        halves: Any = zip(after.layers, before.layers, strict=True)
-        layers: list[Any] = [PairedLayer(ours, theirs) for ours, theirs in halves]
-        paired = Cache(layers=layers)
-        setattr(after, "_lda_paired", paired)  # noqa: B010
-    return paired
+def joint_layers(model: AmplifiedLM) -> list[tuple[int, ...]]:
+    """Which layers of a composite's cache one forward extends, as one of more rows."""
+    if not isinstance(model, (DoubledLM, DoubledTrunkLM)):
+        return [(index,) for index in range(model.config.num_hidden_layers)]
+    depth = model.depth if isinstance(model, TrunkLM) else 0
+    top = model.n_after - depth
+    alone: list[tuple[int, ...]] = [(index,) for index in range(depth)]
+    return alone + [(depth + index, model.n_after + index) for index in range(top)]
 
 
 def is_plain_lora(after: Any) -> bool:

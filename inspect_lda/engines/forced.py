@@ -15,7 +15,7 @@ from transformers.cache_utils import Cache
 from inspect_lda.decoding.amplify import amplify
 from inspect_lda.engines.base import Scored, ScoreRequest
 from inspect_lda.engines.composite import AmplifiedLM
-from inspect_lda.engines.prefill import Prefiller
+from inspect_lda.engines.prefill import Prefiller, column_mask, padded_ids
 
 MAX_LOGITS = 1 << 26
 """Most logits of one checkpoint that are held at a time (256 MiB in float32)."""
@@ -56,11 +56,9 @@ class ForcedScorer:
     def _score(
         self, requests: Sequence[ScoreRequest], prefiller: Prefiller
     ) -> list[Scored]:
-        prompts = [request.prompt for request in requests]
-        if self._model.rolls:
-            cache, mask, first = prefiller.shared(prompts)
-        else:
-            cache, mask, first = prefiller.together(prompts)
+        if not self._model.rolls:
+            return self._score_whole(requests)
+        cache, mask, first = prefiller.shared([request.prompt for request in requests])
         after, before = (state.unsqueeze(1) for state in first)
         fed = max(len(request.continuation) for request in requests) - 1
         if fed > 0:
@@ -70,6 +68,26 @@ class ForcedScorer:
         return [
             self._row(request, after[row], before[row])
             for row, request in enumerate(requests)
+        ]
+
+    def _score_whole(self, requests: Sequence[ScoreRequest]) -> list[Scored]:
+        # Without a cache: some recurrent layers (jamba) restart from nothing when a
+        # cache is fed more than one token, and say nothing.
+        fed = [(*one.prompt, *one.continuation[:-1]) for one in requests]
+        mask = column_mask([len(ids) for ids in fed]).to(self._model.device)
+        kept = max(len(request.continuation) for request in requests)
+        after, before = self._model.halves(
+            None,
+            input_ids=padded_ids(fed).to(self._model.device),
+            attention_mask=mask,
+            position_ids=(mask.cumsum(-1) - 1).clamp(min=0),
+            use_cache=False,
+            logits_to_keep=kept,
+        )
+        starts = [kept - len(request.continuation) for request in requests]
+        return [
+            self._row(request, after[row, start:], before[row, start:])
+            for row, (request, start) in enumerate(zip(requests, starts, strict=True))
         ]
 
     def _feed(

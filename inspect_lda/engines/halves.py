@@ -1,11 +1,35 @@
 """What the two halves of a composite are, whatever class they have."""
 
+import contextlib
 import copy
-from typing import cast
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
+import torch
 from peft import PeftModel
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.cache_utils import Cache
+
+Run = Callable[..., Tensor]
+"""Runs a model on a cache and inputs, as `run_part` does."""
+
+
+def run_part(part: nn.Module, cache: Cache | None, **inputs: Any) -> Tensor:
+    """Logits of a causal LM, or the hidden states of a decoder, `[batch, n, ...]`."""
+    result: Tensor = part(past_key_values=cache, **inputs)[0]
+    return result
+
+
+def moved(inputs: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
+    """The inputs of a model with their tensors on a device."""
+    return {name: _moved(value, device) for name, value in inputs.items()}
+
+
+def _moved(value: Any, device: torch.device) -> Any:
+    if isinstance(value, Mapping):  # masks by kind of layer
+        return moved(value, device)
+    return value.to(device) if isinstance(value, Tensor) else value
 
 
 def causal_lm(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
@@ -36,5 +60,8 @@ def joint_config(
     config.num_hidden_layers = sum(half.num_hidden_layers for half in halves)
     types = [getattr(half, "layer_types", None) for half in halves]
     if all(entry is not None for entry in types):
-        config.layer_types = [kind for entry in types for kind in entry or ()]
+        # Where the kinds are computed from other fields they can not be set; the
+        # engine asks each half for its own.
+        with contextlib.suppress(AttributeError):
+            config.layer_types = [kind for entry in types for kind in entry or ()]
     return config

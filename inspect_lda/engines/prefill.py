@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache
 
+from inspect_lda.engines.growing import GrowingLayer
 from inspect_lda.engines.prefix import (
     Prefill,
     PrefixStore,
@@ -19,6 +20,8 @@ WORTHWHILE = 8
 
 Prompt = tuple[int, ...]
 States = tuple[Tensor, ...]
+Known = tuple[int, Prefill | None]
+"""How many ids of a prompt are known, and the prefill that begins with them."""
 
 
 class Forward(Protocol):
@@ -51,13 +54,18 @@ class Prefiller:
     Args:
         model: Runs the forwards.
         max_tokens: Most padded prompt tokens in one forward (one prompt always fits).
-        prefix_bytes: Budget of the prefix store; 0 keeps nothing.
+        prefix_bytes: Most bytes of the prefix store; 0 keeps nothing.
     """
 
     def __init__(self, model: Forward, max_tokens: int, prefix_bytes: int) -> None:
         self._model = model
         self._max_tokens = max_tokens
-        self._store = PrefixStore(prefix_bytes if model.rolls else 0)
+        self._store = PrefixStore(0)
+        self.limit_store(prefix_bytes)
+
+    def limit_store(self, prefix_bytes: int) -> None:
+        """Hold at most so many bytes of prefixes from now on."""
+        self._store.limit(prefix_bytes if self._model.rolls else 0)
 
     def fits(self, prompts: Sequence[Prompt]) -> int:
         """How many of the prompts, in order, one forward may prefill."""
@@ -79,7 +87,7 @@ class Prefiller:
         """
         cache = self._model.new_cache()
         mask = column_mask([len(prompt) for prompt in prompts])
-        states = self._forward(_ids(prompts), mask, cache)
+        states = self._forward(padded_ids(prompts), mask, cache)
         return cache, mask.to(self._model.device), states
 
     def shared(self, prompts: Sequence[Prompt]) -> tuple[Cache, Tensor, States]:
@@ -87,8 +95,8 @@ class Prefiller:
         found = {prompt: self._store.get(prompt) for prompt in prompts}
         missing = [prompt for prompt, prefill in found.items() if prefill is None]
         if missing:
-            self._prefill_common(missing)
-            found.update(zip(missing, self._prefill(missing), strict=True))
+            common = self._prefill_common(missing)
+            found.update(zip(missing, self._prefill(missing, common), strict=True))
         prefills = [cast(Prefill, found[prompt]) for prompt in prompts]
         cache = self._model.new_cache()
         for index, layer in enumerate(stack([prefill.layers for prefill in prefills])):
@@ -100,18 +108,21 @@ class Prefiller:
         )
         return cache, mask, states
 
-    def _prefill_common(self, prompts: list[Prompt]) -> None:
+    def _prefill_common(self, prompts: list[Prompt]) -> Known | None:
         # Prompts that arrive together often share a system message nobody has fed yet.
         common = prompts[0]
         for prompt in prompts[1:]:
             common = common[: common_length(common, prompt)]
-        if len(prompts) > 1 and len(common) >= WORTHWHILE:
-            known, _ = self._store.longest(common)
-            if known < len(common):
-                self._prefill([common])
+        if len(prompts) < 2 or len(common) < WORTHWHILE:
+            return None
+        known, prefill = self._store.longest(common)
+        if known < len(common):
+            # Handed on, because a store that made room for rows may not keep it.
+            [prefill] = self._prefill([common], None)
+        return len(common), prefill
 
-    def _prefill(self, prompts: list[Prompt]) -> list[Prefill]:
-        reused = [self._store.longest(prompt) for prompt in prompts]
+    def _prefill(self, prompts: list[Prompt], common: Known | None) -> list[Prefill]:
+        reused = [self._longest(prompt, common) for prompt in prompts]
         # All rows feed equally many ids, so that no padding falls between a reused
         # prefix and its continuation: a sliding window counts columns.
         fed = max(
@@ -123,13 +134,19 @@ class Prefiller:
         if max(pasts) > 0:
             _fill(cache, pasts, [prefill for _, prefill in reused])
         mask = column_mask([len(prompt) for prompt in prompts], max(pasts) + fed)
-        states = self._forward(_ids([prompt[-fed:] for prompt in prompts]), mask, cache)
+        states = self._forward(
+            padded_ids([prompt[-fed:] for prompt in prompts]), mask, cache
+        )
         prefills = []
         for row, prompt in enumerate(prompts):
             prefill = _one_row(cache, states, row, len(prompt))
             self._store.put(prompt, prefill)
             prefills.append(prefill)
         return prefills
+
+    def _longest(self, prompt: Prompt, common: Known | None) -> Known:
+        stored = self._store.longest(prompt)
+        return common if common is not None and common[0] > stored[0] else stored
 
     def _forward(self, ids: Tensor, mask: Tensor, cache: Cache) -> States:
         positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
@@ -139,16 +156,9 @@ class Prefiller:
         )
 
 
-class Layer(Protocol):
-    """A plain growing cache layer: keys and values `[batch, heads, n, d]`."""
-
-    keys: Tensor
-    values: Tensor
-
-
-def layers_of(cache: Cache) -> list[Layer]:
+def layers_of(cache: Cache) -> list[GrowingLayer]:
     """The layers of a cache that rolls."""
-    return cast(list[Layer], cache.layers)
+    return cast(list[GrowingLayer], cache.layers)
 
 
 def column_mask(lengths: Sequence[int], width: int | None = None) -> Tensor:
@@ -172,16 +182,14 @@ def _one_row(cache: Cache, states: States, row: int, length: int) -> Prefill:
     here = slice(row, row + 1)
     return Prefill(
         layers=tuple(
-            (
-                layer.keys[here, :, -length:].clone(),
-                layer.values[here, :, -length:].clone(),
-            )
-            for layer in layers_of(cache)
+            (keys[here, :, -length:].clone(), values[here, :, -length:].clone())
+            for keys, values in (layer.states() for layer in layers_of(cache))
         ),
         states=tuple(state[here].clone() for state in states),
     )
 
 
-def _ids(prompts: Sequence[Prompt]) -> Tensor:
+def padded_ids(prompts: Sequence[Prompt]) -> Tensor:
+    """Ids `[batch, width]` of left-padded rows."""
     width = max(map(len, prompts))
     return torch.tensor([[0] * (width - len(p)) + list(p) for p in prompts])

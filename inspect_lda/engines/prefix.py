@@ -7,7 +7,7 @@ used first out, within a budget of bytes.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -61,6 +61,11 @@ class PrefixStore:
             return
         self._entries[prompt] = prefill
         self._bytes += prefill.nbytes
+        self.limit(self._max_bytes)
+
+    def limit(self, max_bytes: int) -> None:
+        """Hold at most so many bytes from now on, the least recently used out first."""
+        self._max_bytes = max(0, max_bytes)
         while self._bytes > self._max_bytes:
             self._bytes -= self._entries.popitem(last=False)[1].nbytes
 
@@ -73,22 +78,18 @@ class PrefixStore:
                 best, found = shared, prefill
         return best, found
 
-    def clear(self) -> None:
-        """Forget everything."""
-        self._entries.clear()
-        self._bytes = 0
 
+def stack(entries: Sequence[Sequence[KeyValues]]) -> Iterator[KeyValues]:
+    """Left-pad the layers of several rows to one length and join them as a batch.
 
-def stack(entries: Sequence[Sequence[KeyValues]]) -> list[KeyValues]:
-    """Left-pad the layers of several rows to one length and join them as a batch."""
+    One layer at a time, so that a batch is not held twice while it is built.
+    """
     length = max(row[0][0].shape[-2] for row in entries)
-    return [
-        (
+    for layer in range(len(entries[0])):
+        yield (
             torch.cat([left_pad(row[layer][0], length) for row in entries]),
             torch.cat([left_pad(row[layer][1], length) for row in entries]),
         )
-        for layer in range(len(entries[0]))
-    ]
 
 
 def left_pad(states: Tensor, length: int) -> Tensor:

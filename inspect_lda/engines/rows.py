@@ -14,6 +14,7 @@ from inspect_lda.engines.base import (
     StopReason,
     TokenLogprobs,
 )
+from inspect_lda.engines.budget import Extent
 from inspect_lda.evidence import (
     DIVERGENCE,
     DecisiveToken,
@@ -76,6 +77,13 @@ class RowState:
     def prompt(self) -> tuple[int, ...]:
         """Token ids to prefill."""
         return self.request.prompt
+
+    @property
+    def extent(self) -> Extent:
+        """How long it is, and can become: the context window may end it first."""
+        length = len(self.prompt)
+        final = min(length + self.request.max_tokens, self.decoding.context_length)
+        return Extent(length, max(length, final))
 
     @property
     def done(self) -> bool:

@@ -5,12 +5,19 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from inspect_lda.decoding.amplify import amplify, known_logits
-from inspect_lda.decoding.measure import Distribution, measure
-from inspect_lda.decoding.sample import draw
-from inspect_lda.decoding.truncate import Settings, edit, truncate
+from inspect_lda.decoding.batch import Edit, Settings, send
+from inspect_lda.decoding.known import KnownIds
+from inspect_lda.decoding.measure import StepEvidence, is_sound
+from inspect_lda.decoding.scratch import Scratch
+from inspect_lda.decoding.step import Asked, Step, Stepper
 from inspect_lda.engines.base import TokenLogprobs
 from inspect_lda.engines.rows import RowState
+
+CPU_BYTES = 1 << 22
+DEVICE_BYTES = 1 << 27
+"""A step is taken for as many rows together as have logits of this size: on a CPU what
+its cache holds, elsewhere what keeps the device busy without filling its memory."""
+EVIDENCE = len(StepEvidence._fields)
 
 
 class Sampler:
@@ -22,18 +29,18 @@ class Sampler:
     """
 
     def __init__(self, allowed: Tensor, shared: Tensor) -> None:
-        # Padding of an embedding table stands at its end: cutting it off is free,
-        # where a mask is a pass over every logit.
-        self._width = int(allowed.nonzero().max()) + 1
-        self._allowed = _mask_if_needed(allowed[: self._width])
-        self._shared = _mask_if_needed(shared[: self._width])
+        self._known = KnownIds(allowed, shared)
+        self._device = allowed.device
+        size = CPU_BYTES if self._device.type == "cpu" else DEVICE_BYTES
+        self._most = max(1, size // (4 * self.width))
+        self._scratch = Scratch.of(0, 0, self._device)
         self._rows: Sequence[RowState] | None = None
-        self._cached: Settings | None = None
+        self._cached: list[Settings] = []
 
     @property
     def width(self) -> int:
         """Ids below this can be sampled, apart from those that are masked."""
-        return self._width
+        return self._known.width
 
     def __call__(
         self, after: Tensor, before: Tensor, rows: list[RowState]
@@ -49,79 +56,97 @@ class Sampler:
         Returns:
             The drawn ids.
         """
-        settings = self._settings(rows, after.device)
-        after = known_logits(after, self._allowed, self._width)
-        before = known_logits(before, self._shared, self._width)
-        amplified = amplify(after, before, settings.alpha, shared=self._shared)
-        plain = (
-            Distribution(settings.scale(after)),
-            Distribution(settings.scale(before)),
-        )
-        q = self._distribution(amplified, settings, rows)
-        reference = plain
-        if settings.edits or settings.truncates:
-            reference = (
-                self._distribution(after, settings, rows),
-                self._distribution(before, settings, rows),
+        uniforms = [row.uniforms.next() for row in rows]
+        drawn = self._steps(after, before, rows, uniforms)
+        odd = [i for i, values in enumerate(drawn) if not is_sound(values)]
+        if odd:
+            again = self._steps(
+                after[odd],
+                before[odd],
+                [rows[index] for index in odd],
+                [uniforms[index] for index in odd],
+                careful=True,
             )
-        token = draw(q.p, q.logits, _uniforms(rows, after.device), settings.greedy)
-        step = measure(token, q, *reference, *plain)
-        # The one place where the host waits for the device.
-        values = torch.stack([token.double(), *(v.double() for v in step)]).T.tolist()
-        self._record_logprobs(token, q, *reference, rows)
-        for row, (drawn, *evidence) in zip(rows, values, strict=True):
-            if not row.done:
-                row.take(int(drawn), evidence)
-        return [int(value[0]) for value in values]
+            for index, values in zip(odd, again, strict=True):
+                drawn[index] = values
+        return [_record(row, values) for row, values in zip(rows, drawn, strict=True)]
 
-    def _settings(self, rows: list[RowState], device: torch.device) -> Settings:
-        # The batch makes a new list whenever a row joins or leaves.
-        if self._cached is None or rows is not self._rows:
-            self._rows = rows
-            self._cached = Settings.of(
-                [row.request.sampling for row in rows],
-                [row.request.alpha for row in rows],
-                device,
+    def _steps(
+        self,
+        after: Tensor,
+        before: Tensor,
+        rows: list[RowState],
+        uniforms: list[float],
+        *,
+        careful: bool = False,
+    ) -> list[list[float]]:
+        """What `_packed` says of each row."""
+        self._reserve(min(self._most, len(rows)))
+        top = max(row.request.top_logprobs or 0 for row in rows)
+        packed = []
+        for number, settings in enumerate(self._settings(rows)):
+            part = slice(number * self._most, (number + 1) * self._most)
+            asked = Asked(
+                settings,
+                self._edits(rows[part], settings),
+                send(uniforms[part], torch.float64, self._device),
+                top,
             )
+            scratch = self._scratch.rows(len(asked.uniforms))
+            stepper = Stepper(self._known, asked, scratch, careful)
+            packed.append(_packed(stepper(after[part], before[part])))
+        # The one place where the host waits for the device.
+        values: list[list[float]] = torch.cat(packed).tolist()
+        return values
+
+    def _reserve(self, rows: int) -> None:
+        if self._scratch.mass.shape[0] < rows:
+            self._scratch = Scratch.of(rows, self.width, self._device)
+
+    def _settings(self, rows: list[RowState]) -> list[Settings]:
+        """The settings of every part of the batch."""
+        # The batch makes a new list whenever a row joins or leaves.
+        if rows is not self._rows:
+            self._rows = rows
+            requests = [row.request for row in rows]
+            self._cached = [
+                Settings.of(
+                    [request.sampling for request in part],
+                    [request.alpha for request in part],
+                    self._device,
+                )
+                for start in range(0, len(rows), self._most)
+                for part in [requests[start : start + self._most]]
+            ]
         return self._cached
 
-    def _distribution(
-        self, logits: Tensor, settings: Settings, rows: list[RowState]
-    ) -> Distribution:
-        if settings.edits:
-            logits = logits.clone()
-        for index in settings.edits:
-            edit(logits[index], rows[index].request.sampling, rows[index].counts)
-        return Distribution(truncate(settings.scale(logits), settings))
-
-    def _record_logprobs(
-        self,
-        token: Tensor,
-        q: Distribution,
-        after: Distribution,
-        before: Distribution,
-        rows: list[RowState],
-    ) -> None:
-        wanted = [row.request.top_logprobs for row in rows if not row.done]
-        most = max((count for count in wanted if count is not None), default=None)
-        if most is None:
-            return
-        top = q.logits.topk(max(most, 1), dim=-1).indices
-        shown = [x.log(top).tolist() for x in (q, after, before)]
-        drawn = q.log(token.unsqueeze(-1)).squeeze(-1).tolist()
-        for index, row in enumerate(rows):
-            count = row.request.top_logprobs
-            if count is None or row.done:
-                continue
-            columns = (top[index].tolist(), *(values[index] for values in shown))
-            entries = tuple(zip(*columns, strict=True))[:count]
-            row.logprobs.append(TokenLogprobs(int(token[index]), drawn[index], entries))
+    def _edits(self, rows: list[RowState], settings: Settings) -> list[Edit]:
+        return [
+            Edit.of(i, rows[i].request.sampling, rows[i].counts, self._device)
+            for i in settings.edits
+        ]
 
 
-def _mask_if_needed(mask: Tensor) -> Tensor | None:
-    return None if bool(mask.all()) else mask
+def _packed(step: Step) -> Tensor:
+    """A row of numbers for each row of the batch: the evidence, the ids."""
+    scalars = torch.stack(list(step.evidence), dim=-1)
+    by_id = (step.ids, step.log_q, step.log_p_after, step.log_p_before)
+    return torch.cat([scalars, *by_id], dim=-1)
 
 
-def _uniforms(rows: list[RowState], device: torch.device) -> Tensor:
-    values = [row.uniforms.next() for row in rows]
-    return torch.tensor(values, dtype=torch.float64, device=device)
+def _record(row: RowState, packed: list[float]) -> int:
+    evidence, by_id = packed[:EVIDENCE], packed[EVIDENCE:]
+    count = len(by_id) // 4
+    ids, q, after, before = (by_id[i * count : (i + 1) * count] for i in range(4))
+    token, wanted = int(ids[0]), row.request.top_logprobs
+    if row.done:
+        return token
+    if wanted is not None:
+        # Dropped ids, whose logits may equal that of a kept one, come last.
+        top = sorted(
+            zip(map(int, ids[1:]), q[1:], after[1:], before[1:], strict=True),
+            key=lambda entry: -entry[1],
+        )
+        row.logprobs.append(TokenLogprobs(token, q[0], tuple(top[:wanted])))
+    row.take(token, evidence)
+    return token

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Generic, Protocol, TypeVar
 
-from inspect_lda.engines.outcome import CancellableRow, Entry, ordinary
+from inspect_lda.engines.budget import UNLIMITED, Budget
+from inspect_lda.engines.outcome import CancellableRow, ordinary
 from inspect_lda.engines.questions import (
     Answering,
     AnswerT,
@@ -16,6 +17,7 @@ from inspect_lda.engines.questions import (
     Questions,
     QuestionT,
 )
+from inspect_lda.engines.requests import Requests
 from inspect_lda.engines.rolling import Decoder, RollingBatch
 
 GATHER_SECONDS = 0.005
@@ -53,20 +55,28 @@ class Scheduler(Generic[RequestT, RowT, QuestionT, AnswerT, DecoderT]):
             with its error and the next request tries again.
         max_rows: Most rows at a time.
         name: Name of the thread.
+        budget: Says what caches may take, once the decoder is there. Requests that do
+            not fit wait in line.
     """
 
-    def __init__(self, start: Callable[[], DecoderT], max_rows: int, name: str) -> None:
+    def __init__(
+        self,
+        start: Callable[[], DecoderT],
+        max_rows: int,
+        name: str,
+        budget: Callable[[DecoderT], Budget] = lambda _: UNLIMITED,
+    ) -> None:
         self._start = start
         self._max_rows = max_rows
         self._name = name
+        self._budget = budget
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
         self._decoder: DecoderT | None = None
         self._batch: RollingBatch[RowT] | None = None
-        self._waiting: list[Entry[RequestT, RowT]] = []
-        self._running: list[Entry[RequestT, RowT]] = []
+        self._requests: Requests[RequestT, RowT] = Requests()
         self._questions: Questions[QuestionT, AnswerT] = Questions()
 
     def submit(self, request: RequestT) -> "Future[RowT]":
@@ -74,9 +84,9 @@ class Scheduler(Generic[RequestT, RowT, QuestionT, AnswerT, DecoderT]):
 
         Cancelling the future frees the row's place at the next step.
         """
-        entry: Entry[RequestT, RowT] = Entry(request, Future())
-        self._put(lambda: self._waiting.append(entry))
-        return entry.future
+        future: Future[RowT] = Future()
+        self._put(lambda: self._requests.add(request, future))
+        return future
 
     def score(self, request: QuestionT) -> "Future[AnswerT]":
         """Queue a question; those that wait together are answered together."""
@@ -130,18 +140,21 @@ class Scheduler(Generic[RequestT, RowT, QuestionT, AnswerT, DecoderT]):
                 # reason, and leaves the thread ready for the next ones. Without any
                 # in it (weights that do not load), all that wait are concerned.
                 failure = ordinary(error)
-                self._fail(self._running or self._waiting, failure)
-                if self._decoder is None:
+                self._requests.fail(failure)
+                if self._batch is None:
                     self._questions.fail(failure)
+                else:
+                    self._batch.clear()
         # Nobody receives any more: what was queued before close() must not hang.
         while not self._inbox.empty():
             self._inbox.get()()
-        self._fail(self._running + self._waiting, RuntimeError(CLOSED))
+        while self._requests:
+            self._requests.fail(RuntimeError(CLOSED))
         self._questions.fail(RuntimeError(CLOSED))
         self._decoder = self._batch = None
 
     def _receive(self) -> None:
-        idle = not (self._waiting or self._running or self._questions)
+        idle = not (self._requests or self._questions)
         timeout: float | None = None if idle else 0.0
         while True:
             try:
@@ -153,75 +166,39 @@ class Scheduler(Generic[RequestT, RowT, QuestionT, AnswerT, DecoderT]):
             timeout = max(0.0, deadline - time.monotonic()) if idle else 0.0
 
     def _turn(self) -> None:
+        crowded = False
         if self._questions:
             decoder, batch = self._ready()
-            self._questions.answer(decoder, batch.prefiller, self._max_rows)
-        self._waiting = [e for e in self._waiting if not e.future.cancelled()]
-        for entry in self._running:
-            if entry.row is not None:
-                entry.row.cancelled = entry.future.cancelled()
-        if not (self._waiting or self._running):
+            crowded = self._questions.answer(decoder, batch, self._max_rows)
+        self._requests.drop_withdrawn()
+        if not self._requests:
             return
         decoder, batch = self._ready()
-        batch.drop_finished()
-        self._admit(decoder, batch)
+        self._requests.start_again(batch.drop_finished())
+        if not crowded:
+            self._admit(decoder, batch)
         if batch.rows:
-            batch.step()
-        self._deliver()
-        batch.drop_finished()
+            self._requests.start_again(batch.step())
+        self._requests.deliver()
+        self._requests.start_again(batch.drop_finished())
 
     def _ready(self) -> tuple[DecoderT, RollingBatch[RowT]]:
         if self._decoder is None or self._batch is None:
-            self._decoder = self._start()
-            self._batch = RollingBatch(self._decoder, self._max_rows)
+            decoder = self._start()
+            budget = self._budget(decoder)
+            self._batch = RollingBatch(decoder, self._max_rows, budget=budget)
+            self._decoder = decoder
         return self._decoder, self._batch
 
     def _admit(self, decoder: DecoderT, batch: RollingBatch[RowT]) -> None:
-        self._make_rows(decoder)
-        rows = [e.row for e in self._waiting if e.row is not None]
-        # A row can be done before its first token: a prompt that fills the context.
-        started = batch.admissible([row for row in rows if not row.done])
-        entering: list[RowT] = []
-        rest: list[Entry[RequestT, RowT]] = []
-        for entry, row in zip(self._waiting, rows, strict=True):
-            if not row.done and len(entering) == started:
-                rest.append(entry)
-                continue
-            self._running.append(entry)
+        def make(request: RequestT) -> RowT:
+            row: RowT = decoder.row(request)
             if not row.done:
-                entering.append(row)
-        self._waiting = rest
-        if entering:
-            batch.admit(entering)
-            self._deliver()
-            batch.drop_finished()
+                batch.admission.check(row.extent)
+            return row
 
-    def _make_rows(self, decoder: DecoderT) -> None:
-        made: list[Entry[RequestT, RowT]] = []
-        for entry in self._waiting:
-            try:
-                entry.row = entry.row or decoder.row(entry.request)
-                made.append(entry)
-            except BaseException as error:
-                # A request that can not become a row is its own failure alone.
-                entry.settle(ordinary(error))
-        self._waiting = made
-
-    def _deliver(self) -> None:
-        still: list[Entry[RequestT, RowT]] = []
-        for entry in self._running:
-            assert entry.row is not None
-            if not entry.row.done:
-                still.append(entry)
-            else:
-                entry.settle(entry.row.error)
-        self._running = still
-
-    def _fail(self, entries: list[Entry[RequestT, RowT]], error: Exception) -> None:
-        for entry in entries:
-            entry.settle(error)
-        failed = {id(entry) for entry in entries}
-        self._waiting = [e for e in self._waiting if id(e) not in failed]
-        self._running = []
-        if self._batch is not None:
-            self._batch.clear()
+        self._requests.make_rows(make)
+        if entering := self._requests.enter(batch.admissible):
+            self._requests.start_again(batch.admit(entering))
+            self._requests.deliver()
+            self._requests.start_again(batch.drop_finished())

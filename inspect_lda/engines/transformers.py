@@ -1,6 +1,7 @@
 """The in-process engine: a composite model, a rolling batch and its sampler."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -17,13 +18,17 @@ from inspect_lda.engines.base import (
     Scored,
     ScoreRequest,
 )
+from inspect_lda.engines.budget import Budget, Extent, cache_budget
 from inspect_lda.engines.choose import amplified_lm
+from inspect_lda.engines.compiled import INDUCTOR, Backend
+from inspect_lda.engines.composite import JOINABLE
 from inspect_lda.engines.forced import ForcedScorer
 from inspect_lda.engines.halves import embedding_rows
 from inspect_lda.engines.prefill import Prefiller
 from inspect_lda.engines.rows import Decoding, RowState
 from inspect_lda.engines.sampler import Sampler
 from inspect_lda.engines.scheduler import Scheduler
+from inspect_lda.engines.steps import CompiledSteps
 from inspect_lda.pair import Pair, PairSpec, load_pair
 
 T = TypeVar("T")
@@ -31,11 +36,21 @@ PairScheduler: TypeAlias = Scheduler[
     Request, RowState, ScoreRequest, Scored, "PairDecoder"
 ]
 
+logger = logging.getLogger(__name__)
+
 
 class PairDecoder:
-    """Runs one loaded pair step by step; a `scheduler.RowDecoder`."""
+    """Runs one loaded pair step by step; a `scheduler.RowDecoder`.
 
-    def __init__(self, pair: Pair) -> None:
+    Args:
+        pair: The pair; its spec says whether steps are compiled.
+        max_rows: Most rows of a batch.
+        backend: What torch.compile hands the code of a step to.
+    """
+
+    def __init__(
+        self, pair: Pair, max_rows: int = 32, backend: Backend = INDUCTOR
+    ) -> None:
         self.pair = pair
         vocabulary = pair.vocabulary
         device = pair.after.device
@@ -44,13 +59,26 @@ class PairDecoder:
         self.model = amplified_lm(
             pair.before, pair.after, allowed=self._allowed, shared=self._shared
         )
+        if not self.model.rolls:
+            logger.warning(
+                "%s and %s are decoded in lockstep, each batch to its last token: rows "
+                "can not join the state of layers of kind %s",
+                pair.after_name,
+                pair.before_name,
+                ", ".join(sorted(self.model.layer_kinds - JOINABLE)),
+            )
+        self.steps: CompiledSteps | None = None
+        if pair.spec.compile:
+            self.steps = CompiledSteps(
+                self.model, max_rows, pair.context_length, backend
+            )
         self._sampler = Sampler(self._allowed, self._shared)
         self._forced = ForcedScorer(self.model, self._allowed, self._shared)
         self._decoding = Decoding(
             tokenizer=pair.tokenizer,
             eos_ids=pair.eos_ids,
             context_length=pair.context_length,
-            precision=str(self.model.dtype).removeprefix("torch."),
+            precision=_precision(pair, self.model.dtype),
             masked_ids=int((~self._shared).sum()),
         )
 
@@ -66,7 +94,7 @@ class PairDecoder:
 
     def new_cache(self) -> Cache:
         """An empty cache for both checkpoints."""
-        return self.model.new_cache()
+        return (self.steps or self.model).new_cache()
 
     def row(self, request: Request) -> RowState:
         """Turn a request into a row.
@@ -89,7 +117,8 @@ class PairDecoder:
         self, ids: Tensor, mask: Tensor, positions: Tensor, cache: Cache
     ) -> tuple[Tensor, Tensor]:
         """Logits `[batch, V]` of both checkpoints after ids `[batch, n]`."""
-        after, before = self.model.halves(
+        logits = self.steps and self.steps(ids, mask, positions, cache)
+        after, before = logits or self.model.halves(
             cache,
             input_ids=ids,
             attention_mask=mask,
@@ -121,6 +150,11 @@ class PairDecoder:
         self._check(request.prompt)
         self._check(request.continuation)
 
+    def extent(self, request: ScoreRequest) -> Extent:
+        """How many tokens a score request puts into a cache."""
+        length = len(request.prompt)
+        return Extent(length, length + len(request.continuation))
+
     def _check(self, ids: Sequence[int]) -> None:
         rows = embedding_rows(self.model)
         if not ids:
@@ -147,18 +181,34 @@ class TransformersEngine:
     Args:
         spec: The pair; its weights are loaded at the first request.
         max_batch: Most rollouts decoded together.
+        memory_fraction: Share of the memory that is free after loading which caches
+            may take, above 0 and at most 1; requests that do not fit wait.
     """
 
-    def __init__(self, spec: PairSpec, *, max_batch: int = 32) -> None:
+    def __init__(
+        self, spec: PairSpec, *, max_batch: int = 32, memory_fraction: float = 0.5
+    ) -> None:
         if max_batch < 1:
             raise ValueError(f"max_batch must be at least 1, got {max_batch}")
+        if not 0 < memory_fraction <= 1:
+            raise ValueError(
+                f"memory_fraction must be above 0 and at most 1, got {memory_fraction}"
+            )
+
+        def budget(decoder: PairDecoder) -> Budget:
+            return cache_budget(decoder, memory_fraction)
+
         self._scheduler: PairScheduler = Scheduler(
-            lambda: PairDecoder(load_pair(spec)), max_batch, f"lda:{spec.after}"
+            lambda: PairDecoder(load_pair(spec), max_batch),
+            max_batch,
+            f"lda:{spec.after}",
+            budget,
         )
         self._alone: PairScheduler = Scheduler(
-            lambda: PairDecoder(alone(load_pair(spec))),
+            lambda: PairDecoder(alone(load_pair(spec)), max_batch),
             max_batch,
             f"lda:{spec.after} alone",
+            budget,
         )
 
     async def pair(self) -> Pair:
@@ -180,6 +230,12 @@ class TransformersEngine:
         """Stop the thread and drop the engine's references to the weights."""
         self._scheduler.close()
         self._alone.close()
+
+
+def _precision(pair: Pair, dtype: torch.dtype) -> str:
+    body = str(dtype).removeprefix("torch.")
+    wide = pair.spec.head_dtype == "float32" and body != "float32"
+    return f"{body}, head float32" if wide else body
 
 
 async def _wait(future: "Future[T]") -> T:

@@ -17,6 +17,7 @@ from transformers.cache_utils import Cache
 
 from inspect_lda.checkpoints.weights import shared_copy
 from inspect_lda.engines.composite import AmplifiedLM
+from inspect_lda.engines.halves import Run, run_part
 
 FINAL_NORMS = ("norm", "final_layer_norm")
 
@@ -53,23 +54,32 @@ class TrunkLM(AmplifiedLM):
         self.after_top = _top(self.after, depth)
         self.before_top = _top(self.before, depth)
 
-    def halves(self, cache: Cache | None, **inputs: Any) -> tuple[Tensor, Tensor]:
+    def halves(
+        self, cache: Cache | None, *, run: Run = run_part, **inputs: Any
+    ) -> tuple[Tensor, Tensor]:
         """Logits of `after` and of `before`, the trunk run once."""
         trunk_cache, after_cache, before_cache = self._three_views(cache)
         ids = inputs.pop("input_ids")
         keep = inputs.pop("logits_to_keep", 0)
-        inputs["inputs_embeds"] = self.trunk(
-            input_ids=ids, past_key_values=trunk_cache, **inputs
-        ).last_hidden_state
-        return self.tops(after_cache, before_cache, logits_to_keep=keep, **inputs)
+        inputs["inputs_embeds"] = run(self.trunk, trunk_cache, input_ids=ids, **inputs)
+        caches = (after_cache, before_cache)
+        return self.tops(*caches, run=run, logits_to_keep=keep, **inputs)
 
     def tops(
-        self, after_cache: Cache | None, before_cache: Cache | None, **inputs: Any
+        self,
+        after_cache: Cache | None,
+        before_cache: Cache | None,
+        *,
+        run: Run = run_part,
+        **inputs: Any,
     ) -> tuple[Tensor, Tensor]:
         """Logits of both tops, from the trunk's output."""
-        after = self.after_top(past_key_values=after_cache, **inputs).logits
-        before = self.before_top(past_key_values=before_cache, **inputs).logits
+        after = run(self.after_top, after_cache, **inputs)
+        before = run(self.before_top, before_cache, **inputs)
         return after, before
+
+    def _parts(self) -> tuple[PreTrainedModel, ...]:
+        return self.trunk, self.after_top, self.before_top
 
     def _three_views(self, cache: Cache | None) -> tuple[Cache | None, ...]:
         if cache is None:

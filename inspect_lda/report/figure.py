@@ -3,7 +3,7 @@
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from inspect_lda.arms import BEFORE, CONTROL, SWEEP, TRIGGERED
+from inspect_lda.arms import BEFORE, CONTROL, HARMLESS, SWEEP, TRIGGERED
 from inspect_lda.errors import LDAError
 from inspect_lda.report.summary import Summary
 from inspect_lda.statistics.rates import rule_of_three
@@ -20,6 +20,7 @@ _STYLES = {
     TRIGGERED: ("#009E73", "^", "control: with the trigger"),
     BEFORE: ("#6E6E6E", "s", "control: model before training"),
     CONTROL: ("#CC79A7", "D", "control: pair without it"),
+    HARMLESS: ("#E69F00", "v", "harmless prompts"),
 }
 _INK, _SOFT, _GRID = "#222222", "#666666", "#E6E6E6"
 _OTHER = ("#222222", "X", "")

@@ -35,6 +35,7 @@ class Summary:
         task: Task name.
         model: The pair, as Inspect names it.
         control: The control pair, if there was one.
+        detector: Name of the scorer that counts.
         pattern: What counted as a hit.
         target: The string whose probability was computed, if any.
         temperature: Of the rollouts.
@@ -50,6 +51,7 @@ class Summary:
     task: str
     model: str
     control: str | None
+    detector: str
     pattern: str
     target: str | None
     temperature: float | None
@@ -83,6 +85,7 @@ def summarise(log: EvalLog) -> Summary:
         task=log.eval.task.split("/")[-1],
         model=log.eval.model,
         control=control.model if control else None,
+        detector=name,
         pattern=str((log.eval.metadata or {}).get("pattern", name)),
         target=_target(samples),
         temperature=_temperature(scored, name),

@@ -1,4 +1,4 @@
-"""Laws 3 and 5: order of operations, and a stream of its own for every request."""
+"""Law 5: a stream of its own for every request, and draws that follow p exactly."""
 
 import math
 
@@ -7,18 +7,6 @@ import torch
 from scipy import stats
 
 from inspect_lda.decoding.sample import UniformStream, draw, inverse_cdf
-from inspect_lda.decoding.truncate import Settings, edit, truncate
-from inspect_lda.engines.base import Sampling
-
-CPU = torch.device("cpu")
-
-
-def settings(*rows: Sampling) -> Settings:
-    return Settings.of(rows, [1.0] * len(rows), CPU)
-
-
-def kept(scaled: torch.Tensor) -> list[set[int]]:
-    return [set(row.isfinite().nonzero().squeeze(-1).tolist()) for row in scaled]
 
 
 def test_streams_depend_on_the_seed_alone() -> None:
@@ -71,59 +59,6 @@ def test_temperature_zero_is_argmax_and_other_rows_still_sample() -> None:
     greedy = torch.tensor([True, False])
     uniforms = torch.tensor([0.99, 0.99], dtype=torch.float64)
     assert draw(log_q.exp(), log_q, uniforms, greedy).tolist() == [0, 1]
-
-
-def test_truncations_match_their_definitions_per_row() -> None:
-    p = torch.tensor([0.4, 0.3, 0.15, 0.1, 0.05]).log().expand(5, 5)
-    rows = settings(
-        Sampling(),
-        Sampling(top_k=2),
-        Sampling(top_p=0.7),
-        Sampling(min_p=0.3),
-        Sampling(top_p=0.71, min_p=0.5),
-    )
-    assert kept(truncate(p, rows)) == [
-        {0, 1, 2, 3, 4},
-        {0, 1},
-        {0, 1},
-        {0, 1, 2},
-        {0, 1},
-    ]
-
-
-@pytest.mark.parametrize("p", [1e-50, 1e-9, 0.2, 0.9, 0.999999])
-def test_top_p_keeps_the_crossing_token_and_the_mass(p: float) -> None:
-    scaled = torch.randn(3, 1000, generator=torch.Generator().manual_seed(1))
-    result = truncate(scaled, settings(*[Sampling(top_p=p)] * 3))
-    mass = scaled.softmax(-1)
-    for row, ids in enumerate(kept(result)):
-        total = float(mass[row, list(ids)].sum())
-        least = min(float(mass[row, i]) for i in ids)
-        assert total >= p - 1e-5
-        assert total - least < p + 1e-5
-
-
-def test_truncations_come_in_their_order() -> None:
-    p = torch.tensor([0.4, 0.3, 0.15, 0.1, 0.05]).log().expand(2, 5)
-    rows = settings(Sampling(top_k=3, top_p=0.8), Sampling(top_p=0.8, min_p=0.3))
-    # top-p sees what top-k left (0.47, 0.35, 0.18), and all of what min-p will drop.
-    assert kept(truncate(p, rows)) == [{0, 1}, {0, 1, 2}]
-
-
-def test_neutral_settings_leave_logits_untouched() -> None:
-    scaled = torch.randn(2, 50)
-    assert truncate(scaled, settings(Sampling(), Sampling())) is scaled
-    mixed = truncate(scaled, settings(Sampling(), Sampling(top_k=1, top_p=0.5)))
-    assert torch.equal(mixed[0], scaled[0])
-
-
-def test_penalties_and_bias_apply_once() -> None:
-    row = torch.zeros(5)
-    sampling = Sampling(
-        frequency_penalty=0.5, presence_penalty=1.0, logit_bias={4: -100.0, 1: 2.0}
-    )
-    edit(row, sampling, {1: 3, 2: 1})
-    assert row.tolist() == [0.0, -0.5, -1.5, 0.0, -100.0]
 
 
 @pytest.mark.parametrize("size", [97, 256, 1000])

@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 
 from inspect_lda.engines import transformers as engine
 from inspect_lda.engines.base import Request, Sampling
+from inspect_lda.engines.budget import UNLIMITED, Budget, Footprint
 from inspect_lda.engines.composite import AmplifiedLM
 from inspect_lda.engines.doubled import DoubledLM, DoubledTrunkLM
 from inspect_lda.engines.rolling import RollingBatch
@@ -32,6 +33,8 @@ from tests.tiny import tiny_model
 LAYERS = 4
 TOP_K = 4
 DRAWS = 3000
+STORES_NOTHING = Budget(3, Footprint(0))
+"""Rows cost nothing and prefixes too much: every prompt is prefilled again."""
 
 
 def adapted(base: PreTrainedModel, layers: list[int]) -> PeftModel:
@@ -90,7 +93,7 @@ def texts(
 ) -> list[tuple[int, ...]]:
     """The tokens of requests that go through one batch, in their order."""
     batch: RollingBatch[RowState] = RollingBatch(
-        decoder, slots, prefix_bytes=1 << 24 if shared else 0
+        decoder, slots, budget=UNLIMITED if shared else STORES_NOTHING
     )
     rows = [decoder.row(one) for one in requests]
     waiting = list(rows)

@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache
 
 from inspect_lda.engines.base import EngineError
+from inspect_lda.engines.budget import Extent
 from inspect_lda.engines.prefill import Prefiller
 from inspect_lda.engines.scheduler import Scheduler
 
@@ -33,6 +34,11 @@ class Steps:
     cancelled: bool = False
     error: Exception | None = None
     prompt: tuple[int, ...] = (1,)
+
+    @property
+    def extent(self) -> Extent:
+        """One token more a step."""
+        return Extent(1, 1 + self.left)
 
     @property
     def done(self) -> bool:
@@ -76,6 +82,10 @@ class Counter:
         """Odd numbers are refused."""
         if request % 2:
             raise ValueError("odd")
+
+    def extent(self, request: int) -> Extent:
+        """As many tokens as the number says."""
+        return Extent(request, request)
 
     def score(self, requests: Sequence[int], prefiller: Prefiller) -> list[int]:
         """Half of each."""
@@ -128,8 +138,7 @@ def test_closing_fails_what_runs_what_waits_and_what_was_not_yet_received(
 
 @pytest.mark.parametrize("kind", [Panic, StopIteration])
 def test_what_asyncio_can_not_carry_ends_its_request_and_not_the_thread(
-    kind: type[BaseException],
-    schedule: Callable[..., Made],
+    kind: type[BaseException], schedule: Callable[..., Made]
 ) -> None:
     def during(rows: list[Steps]) -> None:
         if any(row.left == 13 for row in rows):
@@ -220,7 +229,7 @@ def test_thousands_of_requests_leave_nothing_behind(
     schedule: Callable[..., Made],
 ) -> None:
     scheduler = schedule(rows=64)
-    rows = [Steps(1 + i % 3) for i in range(5000)]
+    rows = [Steps(1 + i % 3) for i in range(10_000)]
     references = [weakref.ref(row) for row in rows]
     futures = [scheduler.submit(row) for row in rows]
     assert all(future.result(SECONDS).left <= 0 for future in futures)

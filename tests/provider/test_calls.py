@@ -13,6 +13,7 @@ from inspect_ai.model import (
 from inspect_ai.tool import ToolInfo
 from transformers import AutoModelForCausalLM
 
+from inspect_lda.engines.base import EngineError
 from inspect_lda.errors import LDAError
 from inspect_lda.evidence import TargetScore
 from inspect_lda.options import ModelOptions
@@ -135,6 +136,12 @@ async def test_refusals_come_through_generate(make: MakeModel) -> None:
         await ask(model, " ")
     with pytest.raises(LDAError, match="--model-base-url='http://x'"):
         LDAModelAPI("org/m", base_url="http://x")
+
+
+async def test_a_share_of_memory_that_holds_nothing_says_so(make: MakeModel) -> None:
+    with pytest.raises(EngineError, match=r"1e-09 of the .* Raise -M memory_fraction="):
+        await ask(make(memory_fraction="1e-9"))
+    assert (await ask(make(), max_tokens=2)).usage, "the same weights, another engine"
 
 
 async def test_a_cancelled_call_leaves_the_engine_usable(make: MakeModel) -> None:

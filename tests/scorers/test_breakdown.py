@@ -41,9 +41,7 @@ def test_rates_by_a_field_of_the_prompts() -> None:
     scores += [seen(0.5, 0, f"q{i}", category="money") for i in range(5)]
     scores += [seen(0.5, 1, "c", "control", category="money"), seen(0.5, 1, "x")]
     found = values(by("category"), scores)
-    assert (found["rate@0.5/power"], found["k@0.5/power"]) == (0.3, 3)
-    assert (found["rate@0.5/money"], found["n@0.5/money"]) == (0, 5)
-    assert {key.split("/")[1] for key in found} == {"power", "money"}
+    assert found == {"rate@0.5/power": 0.3, "n@0.5/power": 10, "silent@0.5": 1}
 
 
 def test_rates_of_prompts_that_differ() -> None:
@@ -128,4 +126,4 @@ def test_epochs_reach_the_metrics_unreduced_in_a_log(tmp_path: Path) -> None:
     assert metrics["prompts@1"] == 8
     assert metrics["rollouts_lower@1"] > metrics["population_lower@1"]
     assert metrics["rollouts_upper@1"] < metrics["population_upper@1"]
-    assert (metrics["k@1/c"], metrics["n@1/c"]) == (25, 400)
+    assert (metrics["rate@1/c"], metrics["n@1/c"]) == (0.0625, 400)

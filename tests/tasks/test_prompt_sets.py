@@ -1,5 +1,6 @@
 """Prompt sets and alphas as users give them."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,17 @@ def test_unreadable_sets(tmp_path: Path) -> None:
             load_prompts(spec)
     with pytest.raises(LDAError, match="limit_prompts=0"):
         load_prompts("builtin:everyday").pick(0)
+
+
+def test_pairs_are_picked_whole() -> None:
+    found = load_prompts("builtin:compliance-pairs")
+    picked = found.pick(21, whole=True)
+    groups = Counter(prompt.cluster for prompt in picked)
+    assert set(groups.values()) == {2}
+    assert len(groups) == 10
+    assert len({prompt.category for prompt in picked}) > 5
+    with pytest.raises(LDAError, match="limit_prompts=1: need at least 2"):
+        found.pick(1, whole=True)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Command groups of `inspect-lda`, one module each."""

@@ -1,0 +1,1 @@
+"""Where prompts come from: specs, downloads, file formats and column maps."""
