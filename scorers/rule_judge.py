@@ -5,6 +5,7 @@ import re
 from inspect_ai.scorer import Score, Scorer, Target, scorer
 from inspect_ai.solver import TaskState
 
+from inspect_lda.errors import LDAError
 from inspect_lda.scorers._labelled import Finding, labelled
 from inspect_lda.scorers._lexicon import Lexicon, Match, lexicon, plain
 from inspect_lda.scorers.metrics import detection_rate
@@ -36,6 +37,11 @@ def rule_judge(rules: str | None = None, require_evidence: bool = True) -> Score
             it off to use the scorer on models of other providers.
     """
     words = lexicon("misalignment", GUARDS, rules, more=True)
+    if set(words.rules) == set(GUARDS):
+        raise LDAError(
+            f"rules={rules!r} has guards ({', '.join(GUARDS)}) but nothing that they "
+            "guard: add a sign of your own with at least one rule"
+        )
 
     def find(text: str) -> Finding:
         form = plain(text)
