@@ -127,7 +127,8 @@ def _judge(judge: str, options: Mapping[str, Any], words: str) -> Scorer:
 def _accuracy(right: Mapping[tuple[bool, bool], int]) -> dict[str, float]:
     from inspect_lda.statistics.intervals import clopper_pearson
 
-    values: dict[str, float] = {}
+    # Always there, so that it can be the task's headline from the first sample on.
+    values = {"balanced_accuracy": math.nan}
     both = []
     for name, wanted in (("sensitivity", True), ("specificity", False)):
         k, n = right[wanted, wanted], right[wanted, True] + right[wanted, False]

