@@ -76,10 +76,10 @@ def plain_sweep(
     source: PromptSet,
     alphas: Alphas,
     sought: str,
-    *,
     limit: int | None,
     control: str | None,
     prefill: str | None,
+    *,
     whole: bool = False,
 ) -> Design:
     """The design of a task without trigger or known string.

@@ -64,14 +64,7 @@ def behaviour(
     source = load_prompts(prompts, allow_floating, adapter, columns)
     return experiment(
         source,
-        plain_sweep(
-            source,
-            alphas,
-            sought,
-            limit=limit_prompts,
-            control=control,
-            prefill=prefill,
-        ),
+        plain_sweep(source, alphas, sought, limit_prompts, control, prefill),
         [detector, by_category(name), by_prompt(name)],
         name,
         Asking(temperature, max_tokens, seed, render_form(chat_template)),

@@ -68,12 +68,7 @@ def controls(
     name, detector, sought = sought_detector(description, pattern)
     source = load_prompts(prompts, allow_floating, adapter, columns)
     sweep = plain_sweep(
-        source,
-        parse_contrast(alphas),
-        sought,
-        limit=limit_prompts,
-        control=control,
-        prefill=prefill,
+        source, parse_contrast(alphas), sought, limit_prompts, control, prefill
     )
     return experiment(
         source,
