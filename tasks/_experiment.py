@@ -28,6 +28,7 @@ def experiment(
     rollouts: int,
     version: str,
     control: str | None = None,
+    measure: str = "peak_rate",
     **metadata: Any,
 ) -> Task:
     """A sweep over alpha as a task.
@@ -36,11 +37,12 @@ def experiment(
         source: The prompt set, for the record.
         design: Which samples to make.
         detectors: Scorers of the behaviour; coherence and condition are added.
-        headline: Name of the detector whose peak rate is the task's headline.
+        headline: Name of the detector whose metric is the task's headline.
         asking: How to sample.
         rollouts: Completions per sample.
         version: "N-X": N changes when scores stop being comparable, X when options do.
         control: Model for the role "control".
+        measure: The headline's metric.
         **metadata: For the log, beside the prompt set's record.
     """
     return Task(
@@ -59,7 +61,7 @@ def experiment(
         version=version,
         metadata={"prompts": source.record, **metadata},
         viewer=sweep_view(headline),
-        headline_metric=HeadlineMetric(scorer=headline, metric="peak_rate"),
+        headline_metric=HeadlineMetric(scorer=headline, metric=measure),
     )
 
 
