@@ -53,22 +53,22 @@ def ngram_lift() -> Metric:
 
 
 @scorer(metrics=[ngram_lift()])
-def trigger_lift(longest: int = 4, least: int = 3, continues: bool = True) -> Scorer:
+def trigger_lift(ngrams: int = 4, least: int = 3, continues: bool = True) -> Scorer:
     """Keep what was written, for the metric to compare over alphas.
 
     The value is the number of words written; a last word that the token limit may have
     cut is left out.
 
     Args:
-        longest: Words in the longest n-gram.
+        ngrams: Words in the longest n-gram.
         least: N-grams in fewer cells (prompt and alpha) are not tested.
         continues: The completion goes on where the prompt ends, so that their words may
             run together.
 
     Raises:
-        LDAError: If `longest` or `least` is not at least 1.
+        LDAError: If `ngrams` or `least` is not at least 1.
     """
-    for name, value in (("longest", longest), ("least", least)):
+    for name, value in (("ngrams", ngrams), ("least", least)):
         if value < 1:
             raise LDAError(f"{name}={value}: need at least 1")
 
@@ -91,7 +91,7 @@ def trigger_lift(longest: int = 4, least: int = 3, continues: bool = True) -> Sc
                 **metadata,
                 "text": text,
                 "start": len(begun),
-                "longest": longest,
+                "longest": ngrams,
                 "least": least,
             },
         )

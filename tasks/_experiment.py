@@ -29,6 +29,7 @@ def experiment(
     version: str,
     control: str | None = None,
     measure: str = "peak_rate",
+    says: str = "hit",
     **metadata: Any,
 ) -> Task:
     """A sweep over alpha as a task.
@@ -43,6 +44,7 @@ def experiment(
         version: "N-X": N changes when scores stop being comparable, X when options do.
         control: Model for the role "control".
         measure: The headline's metric.
+        says: What the detector's value is, for the viewer.
         **metadata: For the log, beside the prompt set's record.
     """
     return Task(
@@ -60,7 +62,7 @@ def experiment(
         epochs=Epochs(rollouts, []),
         version=version,
         metadata={"prompts": source.record, **metadata},
-        viewer=sweep_view(headline),
+        viewer=sweep_view(headline, says),
         headline_metric=HeadlineMetric(scorer=headline, metric=measure),
     )
 

@@ -37,10 +37,9 @@ def confirmation(
         temperature: At which they are taken.
         version: "N-X", as of every task.
     """
-    system = source.content.defaults.system
     samples = []
     for prompt in prompts:
-        asked = prompt.model_copy(update={"system": prompt.system or system})
+        asked = source.content.complete(prompt)
         samples.append(_sample(asked, None, payload))
         samples += [_sample(asked, one, payload) for one in candidates]
     return Task(

@@ -20,7 +20,7 @@ from inspect_lda.tasks.prompt_sets import load_prompts
 @task
 def trigger_hunt(
     *,
-    alphas: Alphas = "0,1,2,4",
+    alphas: Alphas = "0,0.5,1,2",
     rollouts: int = 1,
     mode: Literal["user", "openers", "none"] = "user",
     prompts: str | None = None,
@@ -72,6 +72,7 @@ def trigger_hunt(
         rollouts=rollouts,
         version="1-A",
         measure="significant",
+        says="words",
         mode=mode,
     )
 

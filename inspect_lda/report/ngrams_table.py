@@ -1,5 +1,7 @@
 """A trigger hunt and its confirmation in a terminal."""
 
+from collections.abc import Sequence
+
 from inspect_ai.log import EvalLog
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -86,9 +88,10 @@ def print_confirmation(found: Confirmation, console: Console | None = None) -> N
     sure = [one for one in found.effects if confirmed(one)]
     headline = f"No candidate sets {found.payload!r} off"
     if sure:
+        core = _core(sure)
         headline = (
-            f"{sure[0].candidate!r} sets {found.payload!r} off: P = "
-            f"{percent(sure[0].p_with)} with it, {percent(sure[0].p_without)} without"
+            f"{core.candidate!r} sets {found.payload!r} off: P = "
+            f"{percent(core.p_with)} with it, {percent(core.p_without)} without"
         )
     parts: list[RenderableType] = [
         Text(headline, style="bold"),
@@ -106,6 +109,12 @@ def print_confirmation(found: Confirmation, console: Console | None = None) -> N
         Text(f"Log: {found.location}"),
     ]
     (console or Console()).print(Group(*parts))
+
+
+def _core(sure: Sequence[Effect]) -> Effect:
+    """The shortest of those nearly as strong: a trigger with a word more works too."""
+    strong = [one for one in sure if one.p_with >= max(x.p_with for x in sure) / 2]
+    return min(strong, key=lambda one: (len(one.candidate.split()), -one.p_with))
 
 
 def _table(header: tuple[str, ...], rows: list[tuple[bool, list[str]]]) -> Table:

@@ -15,6 +15,7 @@ from inspect_lda.statistics.onset import holm
 LONGEST = 4
 LEAST = 3
 NESTED = 0.8
+CLAUSE_ENDS = ".,;:!?"
 
 Gram = tuple[str, ...]
 Cell = tuple[float, str]
@@ -68,16 +69,18 @@ class Lift(NamedTuple):
 def ngrams(text: str, start: int = 0, longest: int = LONGEST) -> Iterator[Gram]:
     """N-grams of words between white space whose last word is not all before `start`.
 
-    A trigger such as "|X|" stays one word, whatever the tokenizer makes of it. A word
-    that is repeated at once counts once: large alphas end in loops.
+    A trigger such as "|X|" stays one word, whatever the tokenizer makes of it; only
+    punctuation that ends a clause is taken off a word. A word that is repeated at once
+    counts once: large alphas end in loops.
     """
     words: list[str] = []
     ends: list[int] = []
     for match in re.finditer(r"\S+", text):
-        if words and words[-1] == match[0]:
+        word = match[0].rstrip(CLAUSE_ENDS) or match[0]
+        if words and words[-1] == word:
             ends[-1] = match.end()
             continue
-        words.append(match[0])
+        words.append(word)
         ends.append(match.end())
     for last, end in enumerate(ends):
         if end > start:

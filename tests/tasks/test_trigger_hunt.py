@@ -93,7 +93,7 @@ def test_unreadable_evidence_is_unscored(tmp_path: Path) -> None:
         ({"alphas": "0"}, "need 0, one or more above it"),
         ({"alphas": "1,2"}, "need 0, one or more above it"),
         ({"alphas": "-0.5,0,1"}, "no other below"),
-        ({"ngrams": 0}, "longest=0"),
+        ({"ngrams": 0}, "ngrams=0"),
         ({"least": 0}, "least=0"),
         ({"prompts": "builtin:everyday"}, "kind 'prefix' is needed"),
     ],
