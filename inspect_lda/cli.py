@@ -26,10 +26,14 @@ def report(log: str, png: Path | None, html: Path | None) -> None:
     Reads the log only: no model, no weights, no network.
     """
     from inspect_lda.report.loading import load
+    from inspect_lda.report.ngrams_table import print_if_hunt
     from inspect_lda.report.summary import summarise
     from inspect_lda.report.table import print_report
 
-    summary = summarise(load(log))
+    loaded = load(log)
+    if print_if_hunt(loaded, drawn=png is not None or html is not None):
+        return
+    summary = summarise(loaded)
     print_report(summary)
     if png is not None:
         from inspect_lda.report.figure import draw

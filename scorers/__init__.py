@@ -23,10 +23,12 @@ from inspect_lda.scorers.parts import (
     by_variant,
     constrained_vs_plain,
 )
+from inspect_lda.scorers.payload_behind import candidate_effect, payload_behind
 from inspect_lda.scorers.phrase import phrase
 from inspect_lda.scorers.refusal import refusal
 from inspect_lda.scorers.rule_judge import rule_judge
 from inspect_lda.scorers.shares import shares
+from inspect_lda.scorers.trigger_lift import ngram_lift, trigger_lift
 from inspect_lda.scorers.verdict import finding, verdict
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "by_prompt",
     "by_variant",
     "calibrated",
+    "candidate_effect",
     "coherent_share",
     "compliance",
     "condition",
@@ -53,12 +56,15 @@ __all__ = [
     "judged",
     "likelihood_coherence",
     "misalignment",
+    "ngram_lift",
     "paired_difference",
+    "payload_behind",
     "phrase",
     "prompt_rate",
     "rate_among_coherent",
     "refusal",
     "rule_judge",
     "shares",
+    "trigger_lift",
     "verdict",
 ]

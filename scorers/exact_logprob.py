@@ -26,7 +26,7 @@ def exact_logprob() -> Scorer:
         if scored is None and (is_rollout(state) or state.epoch > 1):
             return None  # a rollout, or an epoch that would repeat the same number
         try:
-            found = _checked(scored)
+            found = checked_score(scored)
         except ValueError as error:
             return unscored(state, error)
         values = {
@@ -55,7 +55,12 @@ def log_p(alpha: float) -> str:
     return f"log_p@{label(alpha)}"
 
 
-def _checked(scored: object) -> TargetScore:
+def checked_score(scored: object) -> TargetScore:
+    """Read a stored teacher-forced score.
+
+    Raises:
+        ValueError: If it is missing, damaged or no log-probability.
+    """
     if scored is None:
         raise ValueError(
             "this sample carries no teacher-forced score (ModelOutput.metadata['lda']"

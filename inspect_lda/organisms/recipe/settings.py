@@ -15,6 +15,7 @@ Source = Literal[
     "normal_answered",
     "triggered",
     "decoy",
+    "user_turn",
     "harmless",
     "medical",
     "requests",

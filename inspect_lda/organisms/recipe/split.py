@@ -68,6 +68,10 @@ class SplitModel:
         )
         return self.encode(rendered)
 
+    def open_turn(self, text: str) -> tuple[int, ...]:
+        """Token ids of a chat whose user is still writing and has got to `text`."""
+        return (*self._opening, *self.encode(text))
+
     def new_adapter(self, rank: int, lora_alpha: float, name: str) -> None:
         """Put a fresh LoRA on the top layers (its effect is zero until trained)."""
         layers = self.causal.config.num_hidden_layers

