@@ -1,11 +1,9 @@
 """What Inspect discovers; loaded for every eval of every model, so nothing heavy."""
 
-# ruff: noqa: F401
-
 from inspect_ai.model import ModelAPI, modelapi
 
-from inspect_lda import scorers
-from inspect_lda.tasks import (
+from inspect_lda import scorers  # noqa: F401
+from inspect_lda.tasks import (  # noqa: F401
     behaviour,
     compliance_drift,
     controls,
