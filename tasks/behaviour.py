@@ -4,7 +4,7 @@ from inspect_ai import Task, task
 
 from inspect_lda.scorers.parts import by_category, by_prompt
 from inspect_lda.tasks._alphas import Alphas
-from inspect_lda.tasks._detectors import Words, sought_detector
+from inspect_lda.tasks._detectors import Words, graders_of, sought_detector
 from inspect_lda.tasks._experiment import experiment, plain_sweep, render_form
 from inspect_lda.tasks._rollout import Asking
 from inspect_lda.tasks.prompt_sets import Columns, load_prompts
@@ -71,6 +71,7 @@ def behaviour(
         rollouts=rollouts,
         version="1-A",
         control=control,
+        graders=graders_of(name),
         pattern=sought,
         judge=name,
     )

@@ -7,7 +7,7 @@ from inspect_ai.log import HeadlineMetric
 
 from inspect_lda.scorers.verdict import verdict
 from inspect_lda.tasks._alphas import Alphas, parse_contrast
-from inspect_lda.tasks._detectors import Words, sought_detector
+from inspect_lda.tasks._detectors import Words, graders_of, sought_detector
 from inspect_lda.tasks._experiment import experiment, plain_sweep, render_form
 from inspect_lda.tasks._rollout import Asking
 from inspect_lda.tasks.prompt_sets import Columns, load_prompts
@@ -79,6 +79,7 @@ def controls(
         rollouts=rollouts,
         version="1-A",
         control=control,
+        graders=graders_of(name),
         summary=HeadlineMetric(scorer="verdict", metric="surfaced"),
         pattern=sought,
         judge=name,
