@@ -30,7 +30,8 @@ from benchmarks.peers import PAD, masks, settings
 from benchmarks.workloads import prompt, request
 from inspect_lda.decoding.amplify import amplify
 from inspect_lda.engines.base import Request
-from inspect_lda.engines.composite import AmplifiedLM, AmplifiedOutput
+from inspect_lda.engines.composite import AmplifiedLM
+from inspect_lda.engines.halves import AmplifiedOutput
 from inspect_lda.pair import Pair
 
 PAGE = 32

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-import psutil  # type: ignore[import-untyped]
+import psutil
 import torch
 from rich.table import Table
 from transformers import AutoModelForCausalLM, AutoTokenizer

@@ -10,10 +10,12 @@ from inspect_lda.errors import LDAError, nearest
 from inspect_lda.scorers._grading.arguments import words_of
 from inspect_lda.scorers.behaviour_judge import behaviour_judge
 from inspect_lda.scorers.compliance import compliance
+from inspect_lda.scorers.exact_logprob import exact_logprob
 from inspect_lda.scorers.misalignment import Reading, misalignment
 from inspect_lda.scorers.phrase import phrase
 from inspect_lda.scorers.refusal import refusal
 from inspect_lda.scorers.rule_judge import rule_judge
+from inspect_lda.tasks._arms import Design
 
 Judge = Literal["grader", "rules"]
 Words = str | Sequence[str]
@@ -52,6 +54,13 @@ def misalignment_detector(
         coherence_rubric=coherence,
         confirm=_confirm(),
     )
+
+
+def payload_detectors(design: Design) -> list[Scorer]:
+    """Scorers of a payload: what was said and, where it is known, how likely it was."""
+    known = any(one.target or design.behaviour.target for one in design.prompts)
+    exact = [exact_logprob()] if design.exact and known else []
+    return [phrase(design.behaviour.pattern), *exact]
 
 
 def compliance_detector(judge: Judge, rubric: str | None) -> tuple[str, Scorer]:

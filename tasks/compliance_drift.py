@@ -66,17 +66,12 @@ def compliance_drift(
     """
     source = load_prompts(prompts, allow_floating, adapter, columns)
     name, detector = compliance_detector(judge, rubric)
+    design = plain_sweep(
+        source, alphas, "compliance", limit_prompts, control, prefill, whole=True
+    )
     return experiment(
         source,
-        plain_sweep(
-            source,
-            alphas,
-            "compliance",
-            limit=limit_prompts,
-            control=control,
-            prefill=prefill,
-            whole=True,
-        ),
+        design,
         [detector, constrained_vs_plain(name), by_category(name), by_prompt(name)],
         name,
         Asking(temperature, max_tokens, seed, render_form(chat_template)),

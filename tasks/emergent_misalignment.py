@@ -73,14 +73,7 @@ def emergent_misalignment(
     sought = pattern or "a misaligned reply"
     return experiment(
         source,
-        plain_sweep(
-            source,
-            alphas,
-            sought,
-            limit=limit_prompts,
-            control=control,
-            prefill=prefill,
-        ),
+        plain_sweep(source, alphas, sought, limit_prompts, control, prefill),
         [detector, by_category(name), by_variant(name), by_prompt(name)],
         name,
         Asking(temperature, max_tokens, seed, render_form(chat_template)),

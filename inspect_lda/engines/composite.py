@@ -8,7 +8,6 @@ advanced layer 0 of `after`.
 """
 
 import copy
-from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -17,11 +16,11 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache, DynamicCache
 from transformers.generation.utils import GenerationMixin
-from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from inspect_lda.decoding.amplify import amplify
 from inspect_lda.engines.growing import GrowingLayer
 from inspect_lda.engines.halves import (
+    AmplifiedOutput,
     Run,
     causal_lm,
     embedding_rows,
@@ -33,19 +32,6 @@ from inspect_lda.engines.halves import (
 
 JOINABLE = frozenset({"full_attention", "sliding_attention", "chunked_attention"})
 """Kinds of layers whose cache has a column a token."""
-
-
-@dataclass
-class AmplifiedOutput(CausalLMOutputWithPast):
-    """Output of `AmplifiedLM`: `logits` are amplified, float32, `[batch, n, V]`.
-
-    Attributes:
-        after_logits: Logits of `after` alone, `[batch, n, V]`.
-        before_logits: Logits of `before` alone, `[batch, n, V_before]`.
-    """
-
-    after_logits: Tensor | None = None
-    before_logits: Tensor | None = None
 
 
 class AmplifiedLM(PreTrainedModel, GenerationMixin):

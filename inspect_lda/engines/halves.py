@@ -3,6 +3,7 @@
 import contextlib
 import copy
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -10,9 +11,23 @@ from peft import PeftModel
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.cache_utils import Cache
+from transformers.modeling_outputs import CausalLMOutputWithPast
 
 Run = Callable[..., Tensor]
 """Runs a model on a cache and inputs, as `run_part` does."""
+
+
+@dataclass
+class AmplifiedOutput(CausalLMOutputWithPast):
+    """Output of `AmplifiedLM`: `logits` are amplified, float32, `[batch, n, V]`.
+
+    Attributes:
+        after_logits: Logits of `after` alone, `[batch, n, V]`.
+        before_logits: Logits of `before` alone, `[batch, n, V_before]`.
+    """
+
+    after_logits: Tensor | None = None
+    before_logits: Tensor | None = None
 
 
 def run_part(part: nn.Module, cache: Cache | None, **inputs: Any) -> Tensor:
