@@ -146,18 +146,21 @@ def _packed(step: Step) -> Tensor:
 
 
 def _record(row: RowState, packed: list[float]) -> int:
-    evidence, by_id = packed[:EVIDENCE], packed[EVIDENCE:]
+    token = int(packed[EVIDENCE])
+    if not row.done:
+        if row.request.top_logprobs is not None:
+            row.logprobs.append(_logprobs(packed, row.request.top_logprobs))
+        row.take(token, packed[:EVIDENCE])
+    return token
+
+
+def _logprobs(packed: list[float], most: int) -> TokenLogprobs:
+    by_id = packed[EVIDENCE:]
     count = len(by_id) // 4
     ids, q, after, before = (by_id[i * count : (i + 1) * count] for i in range(4))
-    token, wanted = int(ids[0]), row.request.top_logprobs
-    if row.done:
-        return token
-    if wanted is not None:
-        # Dropped ids, whose logits may equal that of a kept one, come last.
-        top = sorted(
-            zip(map(int, ids[1:]), q[1:], after[1:], before[1:], strict=True),
-            key=lambda entry: -entry[1],
-        )
-        row.logprobs.append(TokenLogprobs(token, q[0], tuple(top[:wanted])))
-    row.take(token, evidence)
-    return token
+    # Dropped ids, whose logits may equal that of a kept one, come last.
+    top = sorted(
+        zip(map(int, ids[1:]), q[1:], after[1:], before[1:], strict=True),
+        key=lambda entry: -entry[1],
+    )
+    return TokenLogprobs(int(ids[0]), q[0], tuple(top[:most]))
