@@ -1,6 +1,5 @@
 """The picture: rate against alpha, with what was computed and what was counted."""
 
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 from inspect_lda.arms import (
@@ -13,7 +12,7 @@ from inspect_lda.arms import (
     SWEEP,
     TRIGGERED,
 )
-from inspect_lda.errors import LDAError
+from inspect_lda.report.canvas import GRID, INK, SOFT, canvas, png
 from inspect_lda.report.summary import Summary
 from inspect_lda.statistics.rates import rule_of_three
 from inspect_lda.statistics.sweep import Row
@@ -36,7 +35,6 @@ _STYLES = {
 }
 # Beside the sweep's point at the same alpha, not on top of it.
 _BESIDE = {BEFORE: 0.0, MIRROR: 0.0, PLACEBO: -1.0, IDENTITY: 2.0}
-_INK, _SOFT, _GRID = "#222222", "#666666", "#E6E6E6"
 _OTHER = ("#222222", "X", "")
 _NONE = "no hit: 95% sure to be below"
 
@@ -47,16 +45,7 @@ def draw(summary: Summary) -> bytes:
     Raises:
         LDAError: If matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise LDAError(
-            "the picture needs matplotlib: pip install 'inspect_lda[plot]'"
-        ) from error
-    figure = Figure(figsize=(8.2, 5.4), dpi=160, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    figure, axes = canvas(8.2, 5.4)
     _exact_curves(axes, summary)
     for row in summary.sweep:
         _point(axes, row, 0.0)
@@ -66,9 +55,7 @@ def draw(summary: Summary) -> bytes:
     _scales(axes, summary)
     _words(axes, summary)
     _legend(figure, summary)
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", facecolor="white")
-    return buffer.getvalue()
+    return png(figure)
 
 
 def _exact_curves(axes: "Axes", summary: Summary) -> None:
@@ -136,7 +123,7 @@ def _words(axes: "Axes", summary: Summary) -> None:
         pad=24,
         fontsize=13,
         fontweight="bold",
-        color=_INK,
+        color=INK,
         parse_math=False,
     )
     axes.text(
@@ -145,14 +132,14 @@ def _words(axes: "Axes", summary: Summary) -> None:
         "A rate under amplification is a detection, not the model's own rate.",
         transform=axes.transAxes,
         fontsize=9.5,
-        color=_SOFT,
+        color=SOFT,
     )
-    axes.set_xlabel("alpha  (-1 before training, 0 after training)", color=_INK)
-    axes.set_ylabel("share of rollouts (log scale)", color=_INK)
-    axes.grid(color=_GRID, lw=0.8)
+    axes.set_xlabel("alpha  (-1 before training, 0 after training)", color=INK)
+    axes.set_ylabel("share of rollouts (log scale)", color=INK)
+    axes.grid(color=GRID, lw=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(colors=_INK)
+    axes.tick_params(colors=INK)
 
 
 def _legend(figure: "Figure", summary: Summary) -> None:
@@ -172,7 +159,7 @@ def _legend(figure: "Figure", summary: Summary) -> None:
         )
     if any(row.k == 0 for row in rows):
         handles.append(
-            Line2D([], [], color=_SOFT, marker="_", ms=11, mew=2, ls="", label=_NONE)
+            Line2D([], [], color=SOFT, marker="_", ms=11, mew=2, ls="", label=_NONE)
         )
     figure.legend(
         handles=handles, loc="outside lower left", ncols=3, frameon=False, fontsize=9

@@ -1,15 +1,13 @@
 """The picture of a series: rate against training, one line an alpha."""
 
-from io import BytesIO
 from typing import TYPE_CHECKING
 
-from inspect_lda.errors import LDAError
+from inspect_lda.report.canvas import GRID, INK, SOFT, canvas, png
 from inspect_lda.report.series import Series, Track
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_INK, _SOFT, _GRID = "#222222", "#666666", "#E6E6E6"
 _MARKERS = "osD^vPX"
 
 
@@ -19,26 +17,15 @@ def draw_series(series: Series) -> bytes:
     Raises:
         LDAError: If matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise LDAError(
-            "the picture needs matplotlib: pip install 'inspect_lda[plot]'"
-        ) from error
-    figure = Figure(figsize=(8.2, 5.2), dpi=160, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    figure, axes = canvas(8.2, 5.2)
     places = series.steps or tuple(range(len(series.names)))
     before = series.baseline
-    axes.axhspan(before.exact.lower, before.exact.upper, color=_SOFT, alpha=0.15, lw=0)
-    axes.axhline(before.rate, color=_SOFT, lw=1.2, ls="--", label="before training")
+    axes.axhspan(before.exact.lower, before.exact.upper, color=SOFT, alpha=0.15, lw=0)
+    axes.axhline(before.rate, color=SOFT, lw=1.2, ls="--", label="before training")
     for index, track in enumerate(series.tracks):
         _line(axes, track, places, index, len(series.tracks))
     _words(axes, series, places)
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", facecolor="white")
-    return buffer.getvalue()
+    return png(figure)
 
 
 def _line(
@@ -48,7 +35,7 @@ def _line(
 
     # Plain sampling in ink, amplified ones from light to dark with alpha.
     shade = 0.35 + 0.55 * index / max(1, count - 1)
-    colour = _INK if track.alpha == 0 else colormaps["YlOrRd"](shade)
+    colour = INK if track.alpha == 0 else colormaps["YlOrRd"](shade)
     rates = [row.rate for row in track.rows]
     below = [row.rate - row.exact.lower for row in track.rows]
     above = [row.exact.upper - row.rate for row in track.rows]
@@ -79,7 +66,7 @@ def _words(axes: "Axes", series: Series, places: tuple[float, ...]) -> None:
         pad=24,
         fontsize=13,
         fontweight="bold",
-        color=_INK,
+        color=INK,
         parse_math=False,
     )
     axes.text(
@@ -88,14 +75,14 @@ def _words(axes: "Axes", series: Series, places: tuple[float, ...]) -> None:
         "Circled: first checkpoint above the model before training (corrected).",
         transform=axes.transAxes,
         fontsize=9.5,
-        color=_SOFT,
+        color=SOFT,
     )
     axes.set_xticks(list(places), list(series.names))
-    axes.set_xlabel("checkpoint, in the order of training", color=_INK)
-    axes.set_ylabel("share of rollouts, 95% interval", color=_INK)
+    axes.set_xlabel("checkpoint, in the order of training", color=INK)
+    axes.set_ylabel("share of rollouts, 95% interval", color=INK)
     axes.set_ylim(0, min(1.02, 1.1 * axes.get_ylim()[1]))
     axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:g}%")
-    axes.grid(color=_GRID, lw=0.8)
+    axes.grid(color=GRID, lw=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9)
