@@ -138,8 +138,13 @@ def test_a_failed_log_is_retried_once_the_cause_is_gone(
 
 
 def test_a_foreign_seed_repeats_epochs_and_says_so(
-    caller_dir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    caller_dir: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # It warns once a process, and an earlier test may have been warned.
+    monkeypatch.setattr(sampling, "_repeats", RepeatWarning())
     [repeated] = eval(
         Task(dataset=[Sample(input="1")], solver=generate(), name="epochs"),
         model=f"lda/{caller_dir / 'after'}",
