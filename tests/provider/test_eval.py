@@ -28,6 +28,9 @@ TASK_FILE = (
     "@task\ndef one(): return Task(dataset=[Sample(input='x')])\n"
 )
 
+from inspect_lda import sampling
+from inspect_lda.seeds import RepeatWarning
+
 
 @tool
 def add() -> Tool:
