@@ -18,18 +18,16 @@ from inspect_ai.scorer import includes
 from inspect_ai.solver import generate, system_message, use_tools
 from inspect_ai.tool import Tool, tool
 
-from inspect_lda import engines
+from inspect_lda import engines, sampling
 from inspect_lda.evidence import evidence_of
 from inspect_lda.provider import LDAModelAPI
+from inspect_lda.seeds import RepeatWarning
 
 TASK_FILE = (
     "from inspect_ai import Task, task\n"
     "from inspect_ai.dataset import Sample\n"
     "@task\ndef one(): return Task(dataset=[Sample(input='x')])\n"
 )
-
-from inspect_lda import sampling
-from inspect_lda.seeds import RepeatWarning
 
 
 @tool
