@@ -18,14 +18,14 @@ class Settings:
     """The sampling settings of a batch as tensors.
 
     Attributes:
-        alpha: `[batch]` amplification.
-        temperature: `[batch]` divisor of the logits; greedy rows hold 1.
+        alpha: `[batch, 1]` amplification.
+        temperature: `[batch, 1]` divisor of the logits; greedy rows hold 1.
         scales: Whether any row has a temperature other than 1.
         greedy: `[batch]` rows with temperature 0; None if there are none.
-        ranked: Indices of the rows with top-k or top-p; None if there are none.
-        top_k: `[ranked]`; 0 keeps all.
-        top_p: `[ranked]`; infinity keeps all.
-        min_p: `[batch]`, 0 keeps all; None if no row has it.
+        ranked: `[ranked]` indices of rows with top-k or top-p; None if there are none.
+        top_k: `[ranked, 1]`; 0 keeps all.
+        top_p: `[ranked, 1]`; infinity keeps all.
+        min_p: `[batch, 1]`, 0 keeps all; None if no row has it.
         edits: Indices of the rows that have penalties or a logit bias.
     """
 
@@ -45,22 +45,24 @@ class Settings:
     ) -> "Settings":
         """Stack the settings of one request a row."""
 
-        def stack(values: Sequence[float]) -> Tensor:
-            return send(values, torch.float32, device)
+        def column(
+            values: Sequence[float], dtype: torch.dtype = torch.float32
+        ) -> Tensor:
+            return send(values, dtype, device).unsqueeze(-1)
 
         top_k = [row.top_k if row.top_k < ALL_IDS else 0 for row in rows]
         top_p = [row.top_p if row.top_p < 1 else torch.inf for row in rows]
         ranked = [i for i, row in enumerate(rows) if top_k[i] > 0 or row.top_p < 1]
         greedy = [row.temperature == 0 for row in rows]
         return cls(
-            alpha=stack(alphas),
-            temperature=stack([row.temperature or 1.0 for row in rows]),
+            alpha=column(alphas),
+            temperature=column([row.temperature or 1.0 for row in rows]),
             scales=any(row.temperature not in (0, 1) for row in rows),
             greedy=send(greedy, torch.bool, device) if any(greedy) else None,
             ranked=send(ranked, torch.long, device) if ranked else None,
-            top_k=send([top_k[i] for i in ranked], torch.long, device),
-            top_p=send([top_p[i] for i in ranked], torch.float64, device),
-            min_p=stack([row.min_p for row in rows])
+            top_k=column([top_k[i] for i in ranked], torch.long),
+            top_p=column([top_p[i] for i in ranked], torch.float64),
+            min_p=column([row.min_p for row in rows])
             if any(row.min_p > 0 for row in rows)
             else None,
             edits=tuple(
@@ -84,7 +86,7 @@ class Settings:
         """
         if not self.scales:
             return logits
-        return torch.div(logits, self.temperature.unsqueeze(-1), out=out)
+        return torch.div(logits, self.temperature, out=out)
 
 
 class Edit(NamedTuple):

@@ -45,7 +45,7 @@ class Distribution:
         mass: `[batch, V]` probabilities; those of dropped ids are 0 and what is left
             is not scaled up.
         kept: What truncation left.
-        total: `[batch]`, the mass that is left.
+        total: `[batch, 1]`, the mass that is left.
     """
 
     logits: Tensor
@@ -76,7 +76,7 @@ class Distribution:
         else:
             ids = torch.arange(self.mass.shape[-1], device=self.mass.device)
             self.mass.mul_(kept.has(self.logits, ids))
-        return replace(self, kept=kept, total=self.mass.sum(-1))
+        return replace(self, kept=kept, total=self.mass.sum(-1, keepdim=True))
 
     def log_norm(self, near: Tensor) -> Tensor:
         """What log-probabilities were less than logits before anything was dropped.
@@ -86,15 +86,14 @@ class Distribution:
                 unlikely for that, the most likely id serves, in two more passes.
 
         Returns:
-            `[batch]`.
+            `[batch, 1]`.
         """
         p_near = self.mass.gather(-1, near)
-        norm = (self.logits.gather(-1, near) - p_near.log()).squeeze(-1)
-        exact = p_near.squeeze(-1) > FAINT
-        if on_cpu(norm) and bool(exact.all()):
+        norm = self.logits.gather(-1, near) - p_near.log()
+        if on_cpu(norm) and float(p_near.min()) > FAINT:
             return norm
-        by_peak = self.logits.amax(-1) - self.mass.amax(-1).log()
-        return torch.where(exact, norm, by_peak)
+        peak, p_max = (x.amax(-1, keepdim=True) for x in (self.logits, self.mass))
+        return torch.where(p_near > FAINT, norm, peak - p_max.log())
 
     def log(self, ids: Tensor, log_norm: Tensor) -> Tensor:
         """Log-probabilities `[batch, n]`, exact where p itself underflows.
@@ -107,8 +106,8 @@ class Distribution:
         """
         logits = self.logits.gather(-1, ids)
         if self.kept is None or self.total is None:
-            return logits - log_norm.unsqueeze(-1)
-        log_p = logits - (log_norm + self.total.log()).unsqueeze(-1)
+            return logits - log_norm
+        log_p = logits - (log_norm + self.total.log())
         # NaN is above no cut, and is to be seen.
         dropped = ~self.kept.has(logits, ids) & ~log_p.isnan()
         log_p = log_p.masked_fill(dropped, -torch.inf)

@@ -81,8 +81,7 @@ class KnownIds:
         # first, and not what comes of them, saves a pass.
         after = settings.scale(after, out=scratch.after)
         before = settings.scale(before, out=scratch.before)
-        weight = 1 + settings.alpha.unsqueeze(-1)
-        amplified = torch.lerp(before, after, weight, out=scratch.amplified)
+        amplified = torch.lerp(before, after, 1 + settings.alpha, out=scratch.amplified)
         if added is not None:
             amplified[:, self.unshared] = settings.scale(added)
         return Logits(after, before, amplified)
@@ -98,8 +97,8 @@ class KnownIds:
             whole = Distribution.of(logits, mass)
             norms.append(whole.log_norm(logits.argmax(-1, keepdim=True)))
         moved = settings.alpha * (norms[0] - norms[1])
-        added = after[:, self.unshared] + moved.unsqueeze(-1)
-        return added.masked_fill(settings.alpha.unsqueeze(-1) == -1, -torch.inf)
+        added = after[:, self.unshared] + moved
+        return added.masked_fill(settings.alpha == -1, -torch.inf)
 
 
 def _ids(mask: Tensor) -> Tensor | None:

@@ -19,7 +19,7 @@ from inspect_lda.evidence import IMPLAUSIBLE
 
 
 class StepEvidence(NamedTuple):
-    """One value a row, `[batch]` each; natural logarithms.
+    """One value a row, `[batch, 1]` each; natural logarithms.
 
     `log_p_plain` is `after` at the temperature without truncation, penalties or bias.
     `only_after` counts the ids that are possible under `after` and impossible under
@@ -49,12 +49,13 @@ def is_sound(values: Sequence[float]) -> bool:
 
 
 def is_implausible(after: Distribution, token: Tensor) -> Tensor:
-    """Whether tokens `[batch, 1]` are implausible under `after`, `[batch]`."""
-    return after.mass.gather(-1, token).squeeze(-1) < IMPLAUSIBLE * after.mass.amax(-1)
+    """Whether tokens `[batch, 1]` are implausible under `after`, `[batch, 1]`."""
+    p_max = after.mass.amax(-1, keepdim=True)
+    return after.mass.gather(-1, token) < IMPLAUSIBLE * p_max
 
 
 class Divergence(NamedTuple):
-    """How `after` differs from `before`, `[batch]` each.
+    """How `after` differs from `before`, `[batch, 1]` each.
 
     Attributes:
         entropy: Entropy of `after`.
@@ -79,25 +80,28 @@ def diverge(
     Args:
         after: `after` at the temperature, nothing dropped.
         before: `[batch, V]` logits of `before` at the temperature.
-        norms: `[batch]` each, `log_norm` of both.
+        norms: `[batch, 1]` each, `log_norm` of both.
         known: The ids that may be infinite.
         spare: `[batch, V]` float32 memory to work in.
     """
     p, unshared = after.mass, known.unshared
     norm, norm_before = norms
-    kl = torch.sub(after.logits, before, out=spare).mul_(p)
-    compared: Tensor | float = 1.0
+    logits = torch.mul(p, after.logits, out=spare)
+    if known.barred is not None:
+        logits[:, known.barred] = 0
+    expected = compared = logits.sum(-1, keepdim=True)
+    mass: Tensor | float = 1.0
     if unshared is not None:
         # Ids that `before` lacks are left out of the KL: an added end-of-turn token
         # says that the vocabulary changed, and would make every KL infinite.
-        kl[:, unshared] = 0
-        compared = 1 - p[:, unshared].sum(-1)
-    kl = kl.sum(-1) - compared * (norm - norm_before)
-    expected = torch.mul(p, after.logits, out=spare)
-    if known.barred is not None:
-        expected[:, known.barred] = 0
-    entropy = norm - expected.sum(-1)
-    return Divergence(entropy, kl, torch.full_like(kl, known.added))
+        logits[:, unshared] = 0
+        compared = logits.sum(-1, keepdim=True)
+        mass = 1 - p[:, unshared].sum(-1, keepdim=True)
+    logits = torch.mul(p, before, out=spare)
+    if unshared is not None:
+        logits[:, unshared] = 0
+    kl = compared - logits.sum(-1, keepdim=True) - mass * (norm - norm_before)
+    return Divergence(norm - expected, kl, torch.full_like(kl, known.added))
 
 
 def diverge_with_infinities(
@@ -108,12 +112,12 @@ def diverge_with_infinities(
     Args:
         after: `after` at the temperature, nothing dropped.
         before: `[batch, V]` logits of `before` at the temperature.
-        norms: `[batch]` each, `log_norm` of both.
+        norms: `[batch, 1]` each, `log_norm` of both.
     """
-    norm, norm_before = (each.unsqueeze(-1) for each in norms)
-    log_after, log_before = after.logits - norm, before - norm_before
+    log_after, log_before = after.logits - norms[0], before - norms[1]
     possible = ~log_after.isneginf()
     both = possible & ~log_before.isneginf()
-    kl = (after.mass * torch.where(both, log_after - log_before, 0.0)).sum(-1)
-    entropy = -(after.mass * torch.where(possible, log_after, 0.0)).sum(-1)
-    return Divergence(entropy, kl, (possible & ~both).sum(-1))
+    kl = after.mass * torch.where(both, log_after - log_before, 0.0)
+    entropy = -after.mass * torch.where(possible, log_after, 0.0)
+    only_after = possible & ~both
+    return Divergence(*(x.sum(-1, keepdim=True) for x in (entropy, kl, only_after)))

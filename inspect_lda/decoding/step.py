@@ -102,10 +102,10 @@ class Stepper:
         implausible = is_implausible(whole, token)
         log_p_after = self._log_sampled(whole, norm, ids)
         evidence = StepEvidence(
-            log_q=log_q[:, 0],
-            log_p_after=log_p_after[:, 0],
-            log_p_before=log_p_before[:, 0],
-            log_p_plain=log_p_plain[:, 0],
+            log_q=log_q[:, :1],
+            log_p_after=log_p_after[:, :1],
+            log_p_before=log_p_before[:, :1],
+            log_p_plain=log_p_plain,
             entropy_after=apart.entropy,
             kl=apart.kl,
             implausible=implausible,

@@ -49,10 +49,10 @@ def truncate(
     short = torch.zeros_like(peak, dtype=torch.bool)
     if (rows := settings.ranked) is not None:
         ranking = _Ranking(whole.logits, whole.mass.amax(-1, keepdim=True), spare)
-        asked = (settings.top_k.unsqueeze(-1), settings.top_p.unsqueeze(-1))
-        cut[rows], last[rows], short[rows] = ranking.cut(rows, *asked, width)
+        part = ranking.cut(rows, settings.top_k, settings.top_p, width)
+        cut[rows], last[rows], short[rows] = part
     if settings.min_p is not None:
-        floor = peak + settings.min_p.log().unsqueeze(-1)
+        floor = peak + settings.min_p.log()
         last = torch.where(floor > cut, vocabulary, last)
         cut = torch.maximum(cut, floor)
     if not on_cpu(cut):

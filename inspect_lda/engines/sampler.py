@@ -1,6 +1,7 @@
 """From the logits of both checkpoints to drawn tokens and their evidence."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,11 +15,19 @@ from inspect_lda.decoding.step import Asked, Step, Stepper
 from inspect_lda.engines.base import TokenLogprobs
 from inspect_lda.engines.rows import RowState
 
-CPU_BYTES = 1 << 22
+CPU_BYTES = 3 << 20
 DEVICE_BYTES = 1 << 27
 """A step is taken for as many rows together as have logits of this size: on a CPU what
 its cache holds, elsewhere what keeps the device busy without filling its memory."""
 EVIDENCE = len(StepEvidence._fields)
+
+
+class _Part(NamedTuple):
+    """Rows of the batch that take a step together."""
+
+    rows: slice
+    settings: Settings
+    scratch: Scratch
 
 
 class Sampler:
@@ -36,7 +45,7 @@ class Sampler:
         self._most = max(1, size // (4 * self.width))
         self._scratch = Scratch.of(0, 0, self._device)
         self._rows: Sequence[RowState] | None = None
-        self._cached: list[Settings] = []
+        self._cached: list[_Part] = []
 
     @property
     def width(self) -> int:
@@ -82,44 +91,42 @@ class Sampler:
         careful: bool = False,
     ) -> list[list[float]]:
         """What `_packed` says of each row."""
-        self._reserve(min(self._most, len(rows)))
         top = max(row.request.top_logprobs or 0 for row in rows)
         packed = []
-        for number, settings in enumerate(self._settings(rows)):
-            part = slice(number * self._most, (number + 1) * self._most)
+        for part in self._parts(rows):
+            here = rows[part.rows]
             asked = Asked(
-                settings,
-                self._edits(rows[part], settings),
-                send(uniforms[part], torch.float64, self._device),
+                part.settings,
+                self._edits(here, part.settings),
+                send(uniforms[part.rows], torch.float64, self._device),
                 top,
-                self._placebos(rows[part]),
+                self._placebos(here),
             )
-            scratch = self._scratch.rows(len(asked.uniforms))
-            stepper = Stepper(self._known, asked, scratch, careful)
-            packed.append(_packed(stepper(after[part], before[part])))
+            step = Stepper(self._known, asked, part.scratch, careful)
+            packed.append(_packed(step(after[part.rows], before[part.rows])))
         # The one place where the host waits for the device.
         values: list[list[float]] = torch.cat(packed).tolist()
         return values
 
-    def _reserve(self, rows: int) -> None:
-        if self._scratch.mass.shape[0] < rows:
-            self._scratch = Scratch.of(rows, self.width, self._device)
-
-    def _settings(self, rows: list[RowState]) -> list[Settings]:
-        """The settings of every part of the batch."""
+    def _parts(self, rows: list[RowState]) -> list[_Part]:
         # The batch makes a new list whenever a row joins or leaves.
-        if rows is not self._rows:
-            self._rows = rows
-            requests = [row.request for row in rows]
-            self._cached = [
-                Settings.of(
-                    [request.sampling for request in part],
-                    [request.alpha for request in part],
-                    self._device,
-                )
-                for start in range(0, len(rows), self._most)
-                for part in [requests[start : start + self._most]]
-            ]
+        if rows is self._rows:
+            return self._cached
+        most = min(self._most, len(rows))
+        if self._scratch.mass.shape[0] < most:
+            self._scratch = Scratch.of(most, self.width, self._device)
+        self._cached = []
+        for start in range(0, len(rows), most):
+            here = slice(start, min(start + most, len(rows)))
+            requests = [row.request for row in rows[here]]
+            settings = Settings.of(
+                [request.sampling for request in requests],
+                [request.alpha for request in requests],
+                self._device,
+            )
+            scratch = self._scratch.rows(len(requests))
+            self._cached.append(_Part(here, settings, scratch))
+        self._rows = rows
         return self._cached
 
     def _edits(self, rows: list[RowState], settings: Settings) -> list[Edit]:
@@ -140,9 +147,8 @@ class Sampler:
 
 def _packed(step: Step) -> Tensor:
     """A row of numbers for each row of the batch: the evidence, the ids."""
-    scalars = torch.stack(list(step.evidence), dim=-1)
     by_id = (step.ids, step.log_q, step.log_p_after, step.log_p_before)
-    return torch.cat([scalars, *by_id], dim=-1)
+    return torch.cat([*step.evidence, *by_id], dim=-1)
 
 
 def _record(row: RowState, packed: list[float]) -> int:

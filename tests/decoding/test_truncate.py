@@ -149,7 +149,7 @@ def test_a_row_of_nan_stays_one(device: str) -> None:
     spare = torch.empty_like(logits)
     made = whole(logits)
     made = made.keep(truncate(made, rules, spare), spare)
-    log_p = made.log(torch.zeros(3, 1, dtype=torch.long), torch.zeros(3))
+    log_p = made.log(torch.zeros(3, 1, dtype=torch.long), torch.zeros(3, 1))
     assert log_p.squeeze(-1).isnan().tolist() == [False, True, False]
 
 
