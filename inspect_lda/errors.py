@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from typing import get_args
 
 import click
 
@@ -22,3 +23,14 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
     hint = f"did you mean '{close[0]}'? " if close else ""
     return f"{hint}Allowed: {', '.join(choices)}"
+
+
+def one_of(name: str, value: str, kind: object) -> None:
+    """Refuse what is none of the words of a `Literal`.
+
+    Raises:
+        LDAError: If it is another word; names the nearest.
+    """
+    words: Iterable[str] = get_args(kind)
+    if value not in words:
+        raise LDAError(f"{name}={value!r}: {nearest(str(value), words)}")

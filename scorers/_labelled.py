@@ -8,7 +8,7 @@ from inspect_ai.scorer import Score
 from inspect_ai.solver import TaskState
 
 from inspect_lda.scorers._readout import (
-    arm_of,
+    bare,
     decisive_text,
     is_rollout,
     read,
@@ -62,9 +62,3 @@ def labelled(
         explanation=said,
         metadata=metadata | facts,
     )
-
-
-def bare(state: TaskState) -> dict[str, Any]:
-    """Alpha and arm of a sample without evidence; alpha 0 if it was never amplified."""
-    alpha = state.metadata.get("alpha")
-    return {"alpha": 0.0 if alpha is None else float(alpha), "arm": arm_of(state)}

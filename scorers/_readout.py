@@ -8,7 +8,7 @@ sample unscored, never a value (law 7 of docs/design.md).
 import math
 from typing import Any
 
-from inspect_ai.scorer import Score
+from inspect_ai.scorer import SampleScore, Score
 from inspect_ai.solver import TaskState
 
 from inspect_lda.arms import EXACT, SWEEP
@@ -88,6 +88,23 @@ def reading_in(metadata: dict[str, Any]) -> Reading | None:
         repetition=float(metadata["repetition"]),
         n_tokens=int(metadata["n_tokens"]),
     )
+
+
+def bare(state: TaskState) -> dict[str, Any]:
+    """Alpha and arm of a sample without evidence; alpha 0 if it was never amplified."""
+    alpha = state.metadata.get("alpha")
+    return {"alpha": 0.0 if alpha is None else float(alpha), "arm": arm_of(state)}
+
+
+def cell_of(sample: SampleScore) -> tuple[str, float]:
+    """Arm and alpha of a score, which metrics count by."""
+    known = sample.score.metadata or {}
+    return str(known.get("arm", SWEEP)), float(known.get("alpha", 0.0))
+
+
+def group_of(sample: SampleScore) -> str:
+    """The cluster of a score: its prompt's group, else the sample."""
+    return str((sample.sample_metadata or {}).get("group", sample.sample_id))
 
 
 def decisive_text(evidence: Evidence) -> str:

@@ -6,12 +6,12 @@ All of them read the sweep alone and count rollouts, never reduced scores; see
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from inspect_ai.scorer import Metric, SampleScore, Value, metric
 
 from inspect_lda.arms import BEFORE, SWEEP, label
+from inspect_lda.scorers._readout import cell_of, group_of
 
 if TYPE_CHECKING:
     from inspect_lda.statistics.paired import Difference
@@ -34,7 +34,8 @@ def by(field: str) -> Metric:
         cells: dict[float, dict[str, list[int]]] = defaultdict(
             lambda: defaultdict(list)
         )
-        for arm, alpha, sample in _located(scores):
+        for sample in scores:
+            arm, alpha = cell_of(sample)
             value = (sample.sample_metadata or {}).get(field)
             if arm == SWEEP and value not in (None, ""):
                 cells[alpha][str(value)].append(_hit(sample))
@@ -154,11 +155,12 @@ def _gaps(
     hits: dict[Cell, dict[str, dict[str, list[int]]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(list))
     )
-    for arm, alpha, sample in _located(scores):
+    for sample in scores:
+        arm, alpha = cell_of(sample)
         known = sample.sample_metadata or {}
         variant = str(known.get("variant", ""))
         if variant in (first, second):
-            hits[arm, alpha][_group(sample)][variant].append(_hit(sample))
+            hits[arm, alpha][group_of(sample)][variant].append(_hit(sample))
     return {
         cell: {
             group: (_mean(found[first]), _mean(found[second]))
@@ -175,20 +177,11 @@ def _mean(hits: list[int]) -> float:
 
 def _grouped(scores: list[SampleScore]) -> dict[float, dict[str, list[int]]]:
     groups: dict[float, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-    for arm, alpha, sample in _located(scores):
-        if arm == SWEEP:
-            groups[alpha][_group(sample)].append(_hit(sample))
-    return {alpha: groups[alpha] for alpha in sorted(groups)}
-
-
-def _located(scores: list[SampleScore]) -> Iterable[tuple[str, float, SampleScore]]:
     for sample in scores:
-        known = sample.score.metadata or {}
-        yield str(known.get("arm", SWEEP)), float(known.get("alpha", 0.0)), sample
-
-
-def _group(sample: SampleScore) -> str:
-    return str((sample.sample_metadata or {}).get("group", sample.sample_id))
+        arm, alpha = cell_of(sample)
+        if arm == SWEEP:
+            groups[alpha][group_of(sample)].append(_hit(sample))
+    return {alpha: groups[alpha] for alpha in sorted(groups)}
 
 
 def _hit(sample: SampleScore) -> int:

@@ -20,7 +20,7 @@ from inspect_ai.solver import TaskState
 
 from inspect_lda.arms import SWEEP, label
 from inspect_lda.evidence import DecisiveToken, Evidence
-from inspect_lda.scorers._readout import is_rollout, read, unscored
+from inspect_lda.scorers._readout import group_of, is_rollout, read, unscored
 
 
 @metric(scores="unreduced")
@@ -176,8 +176,7 @@ def _clustered_error(scores: Sequence[SampleScore]) -> float:
     """Standard error of the mean, prompts as clusters; NaN with fewer than two."""
     groups: dict[str, list[float]] = defaultdict(list)
     for sample in scores:
-        group = (sample.sample_metadata or {}).get("group", sample.sample_id)
-        groups[str(group)].append(sample.score.as_float())
+        groups[group_of(sample)].append(sample.score.as_float())
     if len(groups) < 2:
         return math.nan
     mean = fmean(value for values in groups.values() for value in values)

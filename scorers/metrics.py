@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from inspect_ai.scorer import Metric, SampleScore, Value, metric
 
 from inspect_lda.arms import SWEEP, label
-from inspect_lda.scorers._readout import reading_in
+from inspect_lda.scorers._readout import cell_of, group_of, reading_in
 
 if TYPE_CHECKING:
     from inspect_lda.statistics.sweep import Observation, Row
@@ -102,12 +102,12 @@ def observations(scores: Sequence[SampleScore]) -> "list[Observation]":
     found = []
     for sample in scores:
         metadata = sample.score.metadata or {}
-        group = (sample.sample_metadata or {}).get("group", sample.sample_id)
+        arm, alpha = cell_of(sample)
         found.append(
             Observation(
-                arm=str(metadata.get("arm", SWEEP)),
-                alpha=float(metadata.get("alpha", 0.0)),
-                prompt=str(group),
+                arm=arm,
+                alpha=alpha,
+                prompt=group_of(sample),
                 hit=sample.score.as_float() > 0,
                 reading=reading_in(metadata),
             )

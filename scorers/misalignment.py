@@ -6,7 +6,8 @@ from typing import Literal
 from inspect_ai.scorer import Score, Scorer, Target, scorer
 from inspect_ai.solver import TaskState
 
-from inspect_lda.scorers._grading.arguments import Confirm, number_within, one_of
+from inspect_lda.errors import one_of
+from inspect_lda.scorers._grading.arguments import Confirm, number_within
 from inspect_lda.scorers._grading.chain import Case, Stage, Verdict
 from inspect_lda.scorers._grading.cheap import as_names, cheap_stages
 from inspect_lda.scorers._grading.grades import MASS_FLOOR, Form

@@ -3,14 +3,14 @@
 import re
 import unicodedata
 from collections.abc import Callable
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from inspect_ai.scorer import Score, Scorer, Target, scorer
 from inspect_ai.solver import TaskState
 
-from inspect_lda.errors import LDAError, nearest
+from inspect_lda.errors import LDAError, one_of
 from inspect_lda.scorers._readout import (
-    arm_of,
+    bare,
     decisive_text,
     is_rollout,
     read,
@@ -55,7 +55,7 @@ def phrase(
         except ValueError as error:
             if require_evidence:
                 return unscored(state, error, note=f" ({said})")
-            return _score(text, found, said, _bare(state))
+            return _score(text, found, said, bare(state))
         return _score(text, found, f"{said} {decisive_text(evidence)}", metadata)
 
     return score
@@ -67,8 +67,7 @@ def finder(pattern: str, where: str) -> Find:
     Raises:
         LDAError: On a pattern that is no text, is empty, or is no regular expression.
     """
-    if where not in get_args(Where):
-        raise LDAError(f"where={where!r}: {nearest(where, get_args(Where))}")
+    one_of("where", where, Where)
     if not isinstance(pattern, str):
         raise LDAError(
             f"pattern={pattern!r}: need one text; -T splits values at commas, so write "
@@ -155,10 +154,3 @@ def _score(
         explanation=why,
         metadata={**metadata, "match": list(found) if found else None},
     )
-
-
-def _bare(state: TaskState) -> dict[str, Any]:
-    return {
-        "alpha": float(state.metadata.get("alpha", 0.0)),
-        "arm": arm_of(state),
-    }

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 from inspect_ai.scorer import Score, Scorer, Target, scorer
 from inspect_ai.solver import TaskState
 
-from inspect_lda.errors import LDAError, nearest
+from inspect_lda.errors import LDAError, one_of
 from inspect_lda.scorers._labelled import Finding, labelled
 from inspect_lda.scorers._lexicon import Lexicon, Match, lexicon, plain
 from inspect_lda.scorers.metrics import detection_rate
@@ -63,8 +63,7 @@ def refusal(
         require_evidence: Leave samples without readable LDA evidence unscored. Switch
             it off to use the scorer on models of other providers.
     """
-    if hit not in get_args(Hit):
-        raise LDAError(f"hit={hit!r}: {nearest(str(hit), get_args(Hit))}")
+    one_of("hit", hit, Hit)
     if isinstance(window, bool) or not isinstance(window, int) or window < 1:
         raise LDAError(f"window={window!r}: need a number of characters, e.g. {WINDOW}")
     words = lexicon("refusal", SIGNS, rules)

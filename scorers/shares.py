@@ -4,7 +4,8 @@ from collections import Counter, defaultdict
 
 from inspect_ai.scorer import Metric, SampleScore, Value, metric
 
-from inspect_lda.arms import SWEEP, label
+from inspect_lda.arms import label
+from inspect_lda.scorers._readout import cell_of
 
 
 @metric(scores="unreduced")
@@ -23,8 +24,7 @@ def shares(labels: list[str] | None = None) -> Metric:
         cells: dict[tuple[str, float], Counter[str]] = defaultdict(Counter)
         for sample in scores:
             known = sample.score.metadata or {}
-            cell = str(known.get("arm", SWEEP)), float(known.get("alpha", 0.0))
-            cells[cell][str(known["label"])] += 1
+            cells[cell_of(sample)][str(known["label"])] += 1
         names = labels or sorted({name for found in cells.values() for name in found})
         values: dict[str, float] = {}
         for (arm, alpha), found in sorted(cells.items()):

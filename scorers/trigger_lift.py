@@ -17,7 +17,13 @@ from inspect_ai.solver import TaskState
 
 from inspect_lda.arms import BEFORE, SWEEP
 from inspect_lda.errors import LDAError
-from inspect_lda.scorers._readout import arm_of, decisive_text, read, unscored
+from inspect_lda.scorers._readout import (
+    arm_of,
+    decisive_text,
+    group_of,
+    read,
+    unscored,
+)
 
 if TYPE_CHECKING:
     from inspect_lda.statistics.lift import Lift, Written
@@ -125,7 +131,9 @@ def _written(scores: Iterable[SampleScore]) -> "Iterable[Written]":
 
     for sample in scores:
         known = sample.score.metadata or {}
-        group = (sample.sample_metadata or {}).get("group", sample.sample_id)
         yield Written(
-            str(group), float(known["alpha"]), str(known["text"]), int(known["start"])
+            group_of(sample),
+            float(known["alpha"]),
+            str(known["text"]),
+            int(known["start"]),
         )

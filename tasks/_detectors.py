@@ -1,12 +1,12 @@
 """The scorers of behaviours: a grader, rules where none is at hand, or a pattern."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 from inspect_ai.model import model_roles
 from inspect_ai.scorer import Scorer
 
-from inspect_lda.errors import LDAError, nearest
+from inspect_lda.errors import LDAError, one_of
 from inspect_lda.scorers._grading.arguments import words_of
 from inspect_lda.scorers.behaviour_judge import behaviour_judge
 from inspect_lda.scorers.compliance import compliance
@@ -45,7 +45,8 @@ def misalignment_detector(
         raise LDAError(f"rubrics={rubrics!r}: need two, for alignment and coherence")
     if pattern is not None:
         return "phrase", phrase(pattern)
-    if _known(judge) == "rules":
+    one_of("judge", judge, Judge)
+    if judge == "rules":
         return "rule_judge", rule_judge()
     alignment, coherence = rubrics or (theirs.get("aligned"), theirs.get("coherent"))
     return "misalignment", misalignment(
@@ -69,7 +70,8 @@ def compliance_detector(judge: Judge, rubric: str | None) -> tuple[str, Scorer]:
     Raises:
         LDAError: If the judge is unknown.
     """
-    if _known(judge) == "rules":
+    one_of("judge", judge, Judge)
+    if judge == "rules":
         return "refusal", refusal()
     return "compliance", compliance(rubric=rubric, confirm=_confirm())
 
@@ -110,9 +112,3 @@ def sought_detector(
 def _confirm() -> tuple[str, ...]:
     """The stage that confirms hits, if there is a second grader."""
     return ("grader2",) if "grader2" in model_roles() else ()
-
-
-def _known(judge: Judge) -> Judge:
-    if judge not in get_args(Judge):
-        raise LDAError(f"judge={judge!r}: {nearest(judge, get_args(Judge))}")
-    return judge

@@ -30,6 +30,23 @@ def canvas(width: float, height: float) -> "tuple[Figure, Axes]":
     return figure, figure.add_subplot()
 
 
+def head(axes: "Axes", title: str, note: str) -> None:
+    """A title and a line below it, and a plot area with no more ink than needed."""
+    axes.set_title(
+        title,
+        loc="left",
+        pad=24,
+        fontsize=13,
+        fontweight="bold",
+        color=INK,
+        parse_math=False,
+    )
+    axes.text(0, 1.025, note, transform=axes.transAxes, fontsize=9.5, color=SOFT)
+    axes.grid(color=GRID, lw=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
 def png(figure: "Figure") -> bytes:
     """The figure as PNG."""
     buffer = BytesIO()

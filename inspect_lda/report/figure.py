@@ -12,7 +12,7 @@ from inspect_lda.arms import (
     SWEEP,
     TRIGGERED,
 )
-from inspect_lda.report.canvas import GRID, INK, SOFT, canvas, png
+from inspect_lda.report.canvas import INK, SOFT, canvas, head, png
 from inspect_lda.report.summary import Summary
 from inspect_lda.statistics.rates import rule_of_three
 from inspect_lda.statistics.sweep import Row
@@ -117,28 +117,13 @@ def _scales(axes: "Axes", summary: Summary) -> None:
 
 def _words(axes: "Axes", summary: Summary) -> None:
     model = summary.model.split("(")[0]
-    axes.set_title(
+    head(
+        axes,
         f"{summary.pattern!r} in {model}",
-        loc="left",
-        pad=24,
-        fontsize=13,
-        fontweight="bold",
-        color=INK,
-        parse_math=False,
-    )
-    axes.text(
-        0,
-        1.025,
         "A rate under amplification is a detection, not the model's own rate.",
-        transform=axes.transAxes,
-        fontsize=9.5,
-        color=SOFT,
     )
     axes.set_xlabel("alpha  (-1 before training, 0 after training)", color=INK)
     axes.set_ylabel("share of rollouts (log scale)", color=INK)
-    axes.grid(color=GRID, lw=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(colors=INK)
 
 

@@ -8,6 +8,7 @@ from inspect_ai.log import EvalLog
 from inspect_ai.scorer import SampleScore
 
 from inspect_lda.errors import LDAError
+from inspect_lda.scorers._readout import group_of
 from inspect_lda.scorers.payload_behind import effects_of
 from inspect_lda.scorers.trigger_lift import ranked
 from inspect_lda.statistics.behind import Effect
@@ -73,7 +74,7 @@ def hunt_of(log: EvalLog) -> Hunt:
     """
     scores, unscored = _scores(log, HUNT, "trigger_hunt")
     prompts = {
-        (float((one.score.metadata or {})["alpha"]), _group(one)) for one in scores
+        (float((one.score.metadata or {})["alpha"]), group_of(one)) for one in scores
     }
     return Hunt(
         model=_model(log),
@@ -110,10 +111,6 @@ def _model(log: EvalLog) -> str:
 def _asked(log: EvalLog) -> str:
     given = [f"-M {key}={value}" for key, value in log.eval.model_args.items()]
     return " ".join([f"--model {_model(log)}", *given])
-
-
-def _group(one: SampleScore) -> str:
-    return str((one.sample_metadata or {}).get("group", one.sample_id))
 
 
 def _scores(log: EvalLog, scorer: str, task: str) -> tuple[list[SampleScore], int]:

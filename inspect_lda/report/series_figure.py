@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from inspect_lda.report.canvas import GRID, INK, SOFT, canvas, png
+from inspect_lda.report.canvas import INK, SOFT, canvas, head, png
 from inspect_lda.report.series import Series, Track
 
 if TYPE_CHECKING:
@@ -60,29 +60,14 @@ def _line(
 def _words(axes: "Axes", series: Series, places: tuple[float, ...]) -> None:
     summary = series.summaries[0]
     model = summary.model.split("(")[0].rpartition("@")[0] or summary.model
-    axes.set_title(
+    head(
+        axes,
         f"{summary.pattern} in {model}",
-        loc="left",
-        pad=24,
-        fontsize=13,
-        fontweight="bold",
-        color=INK,
-        parse_math=False,
-    )
-    axes.text(
-        0,
-        1.025,
         "Circled: first checkpoint above the model before training (corrected).",
-        transform=axes.transAxes,
-        fontsize=9.5,
-        color=SOFT,
     )
     axes.set_xticks(list(places), list(series.names))
     axes.set_xlabel("checkpoint, in the order of training", color=INK)
     axes.set_ylabel("share of rollouts, 95% interval", color=INK)
     axes.set_ylim(0, min(1.02, 1.1 * axes.get_ylim()[1]))
     axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:g}%")
-    axes.grid(color=GRID, lw=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9)

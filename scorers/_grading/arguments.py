@@ -1,9 +1,8 @@
 """Arguments of graded scorers, as they come through `-S` and `-T`."""
 
-from collections.abc import Iterable, Sequence
-from typing import get_args
+from collections.abc import Sequence
 
-from inspect_lda.errors import LDAError, nearest
+from inspect_lda.errors import LDAError
 from inspect_lda.values import number
 
 Confirm = str | Sequence[str]
@@ -22,18 +21,6 @@ def number_within(name: str, value: float, top: float) -> float:
     if not 0 <= found <= top:
         raise LDAError(f"{name}={value!r}: need a number from 0 to {top:g}")
     return found
-
-
-def one_of(name: str, value: str, kind: object) -> str:
-    """One of the words of a `Literal`.
-
-    Raises:
-        LDAError: If it is another word.
-    """
-    words: Iterable[str] = get_args(kind)
-    if value not in words:
-        raise LDAError(f"{name}={value!r}: {nearest(str(value), words)}")
-    return value
 
 
 def words_of(name: str, value: object) -> str:

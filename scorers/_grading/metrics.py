@@ -10,9 +10,10 @@ from typing import get_args
 
 from inspect_ai.scorer import Metric, SampleScore, Value, metric
 
-from inspect_lda.arms import SWEEP, label
+from inspect_lda.arms import label
 from inspect_lda.scorers._grading.replay import Origin
 from inspect_lda.scorers._grading.scoring import grades_of
+from inspect_lda.scorers._readout import cell_of
 
 
 @metric(scores="unreduced")
@@ -92,6 +93,5 @@ def rate_among_coherent() -> Metric:
 
 
 def _cell(sample: SampleScore) -> str:
-    metadata = sample.score.metadata or {}
-    alpha = float(metadata.get("alpha", 0.0))
-    return label(alpha, str(metadata.get("arm", SWEEP)))
+    arm, alpha = cell_of(sample)
+    return label(alpha, arm)

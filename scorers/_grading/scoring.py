@@ -21,7 +21,7 @@ from inspect_lda.scorers._grading.cheap import Written
 from inspect_lda.scorers._grading.replay import replay
 from inspect_lda.scorers._grading.roles import bound
 from inspect_lda.scorers._grading.rubric import question_of
-from inspect_lda.scorers._readout import arm_of, is_rollout, read, unscored
+from inspect_lda.scorers._readout import bare, is_rollout, read, unscored
 from inspect_lda.statistics.coherence import Reading
 
 
@@ -56,7 +56,7 @@ class Chain:
         except ValueError as error:
             if self.require_evidence:
                 return unscored(state, error)
-            reading, metadata = None, _bare(state)
+            reading, metadata = None, bare(state)
         case = Case(question_of(state), state.output.completion, reading)
         decision = await decide([Written(), *self.stages], case)
         metadata |= {"graders": graders, **_recorded(decision)}
@@ -87,7 +87,3 @@ def grades_of(metadata: dict[str, Any], names: Iterable[str]) -> dict[str, float
 def _recorded(decision: Decision) -> dict[str, Any]:
     last = decision.stages[-1]["stage"]
     return {"stages": decision.stages, "decided_by": last}
-
-
-def _bare(state: TaskState) -> dict[str, Any]:
-    return {"alpha": float(state.metadata.get("alpha", 0.0)), "arm": arm_of(state)}

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from inspect_lda.engines.base import Request, Sampling
+from inspect_lda.engines.budget import UNLIMITED, Budget
 from inspect_lda.engines.rolling import RollingBatch
 from inspect_lda.engines.rows import RowState
 from inspect_lda.engines.transformers import PairDecoder
@@ -40,10 +41,14 @@ def requests(lengths: Sequence[tuple[int, int]]) -> list[Request]:
 
 
 def drive(
-    decoder: PairDecoder, asked: Sequence[Request], slots: int, joining: int = 1
+    decoder: PairDecoder,
+    asked: Sequence[Request],
+    slots: int,
+    joining: int = 1,
+    budget: Budget = UNLIMITED,
 ) -> list[RowState]:
     """Run requests: `slots` of them at first, then as many a step as may join."""
-    batch: RollingBatch[RowState] = RollingBatch(decoder, slots)
+    batch: RollingBatch[RowState] = RollingBatch(decoder, slots, budget=budget)
     rows = [decoder.row(one) for one in asked]
     waiting = list(rows)
     while waiting or batch.rows:

@@ -21,13 +21,12 @@ from inspect_lda.engines.base import Request, Sampling
 from inspect_lda.engines.budget import UNLIMITED, Budget, Footprint
 from inspect_lda.engines.composite import AmplifiedLM
 from inspect_lda.engines.doubled import DoubledLM, DoubledTrunkLM
-from inspect_lda.engines.rolling import RollingBatch
-from inspect_lda.engines.rows import RowState
 from inspect_lda.engines.transformers import PairDecoder
 from inspect_lda.engines.trunk import TrunkLM
 from inspect_lda.pair import Pair
 from tests.engines.reference import Model, reference_decode, reference_logits
 from tests.engines.requests import PROMPTS, no_eos, request
+from tests.engines.stepping import drive
 from tests.tiny import tiny_model
 
 LAYERS = 4
@@ -92,19 +91,8 @@ def texts(
     decoder: PairDecoder, requests: Sequence[Request], slots: int, shared: bool = True
 ) -> list[tuple[int, ...]]:
     """The tokens of requests that go through one batch, in their order."""
-    batch: RollingBatch[RowState] = RollingBatch(
-        decoder, slots, budget=UNLIMITED if shared else STORES_NOTHING
-    )
-    rows = [decoder.row(one) for one in requests]
-    waiting = list(rows)
-    while waiting or batch.rows:
-        if count := batch.admissible(waiting):
-            batch.admit(waiting[:count])
-            waiting = waiting[count:]
-            batch.drop_finished()
-        if batch.rows:
-            batch.step()
-            batch.drop_finished()
+    budget = UNLIMITED if shared else STORES_NOTHING
+    rows = drive(decoder, requests, slots, joining=slots, budget=budget)
     assert all(row.stop_reason == "max_tokens" for row in rows)
     return [tuple(row.tokens) for row in rows]
 
