@@ -97,6 +97,46 @@ class PackedTokens(BaseModel):
         return arrays
 
 
+class SupportEvidence(BaseModel):
+    """What is known of a mixture over a part of the vocabulary.
+
+    Where a rollout may only draw from the k most likely ids of `after` at each step,
+    the other ids' share of the amplified distribution is lost.
+
+    Attributes:
+        k: Most ids a step drew from.
+        exact: Whether the lost mass is exact. Otherwise, where the log-probabilities
+            of the other ids are not known, it is a rigorous lower bound.
+        tail_mean: Mean over steps of the mass `after` has outside the support.
+        tail_max: Largest of these.
+        lost_mean: Mean over steps of the amplified mass outside the support.
+        lost_max: Largest of these.
+        imputed_tokens: Drawn tokens whose log-probability under `before` was not
+            listed and stands at its upper bound.
+        imputed_mass: Mean over steps of the drawable mass of such ids.
+        audits: Steps at which the whole vocabulary was looked at.
+        audit_tv: Mean over audits of the total variation between the distribution
+            drawn from and that of the whole vocabulary; None without audits.
+        audit_tv_max: Largest of these.
+        audit_lost: Mean over audits of the true lost mass.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    k: int
+    exact: bool
+    tail_mean: float
+    tail_max: float
+    lost_mean: float
+    lost_max: float
+    imputed_tokens: int = 0
+    imputed_mass: float = 0.0
+    audits: int = 0
+    audit_tv: float | None = None
+    audit_tv_max: float | None = None
+    audit_lost: float | None = None
+
+
 class Evidence(BaseModel):
     """What one completion records. All logarithms are natural.
 
@@ -126,6 +166,7 @@ class Evidence(BaseModel):
         before_inf: Steps x ids where only `before` had probability zero.
         first_divergence: First position with log q - log p_plain > 1, if any.
         decisive: The tokens that amplification made most likely, largest first.
+        support: Set if only a part of the vocabulary could be drawn.
         per_token: The per-token arrays, at evidence level "tokens".
     """
 
@@ -148,6 +189,7 @@ class Evidence(BaseModel):
     before_inf: int = 0
     first_divergence: int | None = None
     decisive: tuple[DecisiveToken, ...] = ()
+    support: SupportEvidence | None = None
     per_token: PackedTokens | None = None
 
     @property

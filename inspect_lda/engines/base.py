@@ -29,6 +29,8 @@ class Request:
         evidence: "tokens", "summary" or "none". A request that wants none and has
             alpha 0 runs `after` alone: nothing is asked of `before`.
         placebo: Give what amplification adds to other tokens (`decoding.placebo`).
+        support: Draw from this many of the ids most likely under `after` alone; 0 is
+            the whole vocabulary.
     """
 
     prompt: tuple[int, ...]
@@ -39,6 +41,7 @@ class Request:
     top_logprobs: int | None = None
     evidence: EvidenceLevel = "tokens"
     placebo: bool = False
+    support: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,27 @@ class TokenLogprobs:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What a completion took of the endpoints behind it, retries included.
+
+    Attributes:
+        requests: HTTP requests that were answered.
+        retries: Requests that failed and were sent again.
+        input_tokens: Prompt tokens the endpoints read, both checkpoints.
+        output_tokens: Tokens the endpoints generated, both checkpoints.
+        drafted: Tokens that were drafted, and could be refused.
+        accepted: Drafted tokens that were kept.
+    """
+
+    requests: int = 0
+    retries: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    drafted: int = 0
+    accepted: int = 0
+
+
+@dataclass(frozen=True)
 class Completion:
     """What came of a request.
 
@@ -66,12 +90,14 @@ class Completion:
             "model_length" (the context window is full).
         evidence: What the rollout records; None if none was asked for.
         logprobs: One entry a token, if asked for.
+        cost: What endpoints were asked; None for an engine without any.
     """
 
     tokens: tuple[int, ...]
     stop_reason: StopReason
     evidence: Evidence | None
     logprobs: tuple[TokenLogprobs, ...] | None = None
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True)
