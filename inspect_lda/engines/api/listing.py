@@ -25,7 +25,7 @@ class Listing:
 
     @cached_property
     def floor(self) -> float:
-        """Log-probability of the least likely of the `top` ids: no unlisted id has more.
+        """Least log-probability of the `top` ids: no unlisted id has more.
 
         Minus infinity if the whole vocabulary is listed.
         """
