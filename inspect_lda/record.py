@@ -142,6 +142,7 @@ class Call:
             "prompt": self.prompt.text,
             "alpha": self.settings.alpha,
             "placebo": self.settings.placebo,
+            "support": self.settings.support or "full",
             "max_tokens": self.settings.max_tokens,
             "stop": list(self.settings.stop),
             **{key: sampling[key] for key in sampling if key != "seed"},

@@ -67,6 +67,7 @@ async def _gather(call: Call) -> list[Completion]:
                     top_logprobs=settings.top_logprobs,
                     evidence=settings.evidence,
                     placebo=settings.placebo,
+                    support=settings.support,
                 )
             )
         )

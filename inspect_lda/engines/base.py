@@ -109,12 +109,15 @@ class ScoreRequest:
         continuation: Token ids that follow; at least one.
         alphas: Every alpha to evaluate; all come from one pass.
         temperature: Temperature of the distributions, > 0.
+        support: Draw from this many of the ids most likely under `after` alone; 0 is
+            the whole vocabulary. A token outside has probability 0.
     """
 
     prompt: tuple[int, ...]
     continuation: tuple[int, ...]
     alphas: tuple[float, ...]
     temperature: float = 1.0
+    support: int = 0
 
 
 @dataclass(frozen=True)
