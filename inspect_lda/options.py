@@ -9,8 +9,9 @@ at the door. Alphas inside requests (tasks set those) are never translated.
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
+from inspect_lda.endpoint_options import EndpointOptions, check_engine_fits
 from inspect_lda.engines import ENGINES, check_engine
 from inspect_lda.errors import LDAError
 from inspect_lda.evidence import EvidenceLevel
@@ -28,14 +29,12 @@ from inspect_lda.values import (
     read,
 )
 
-DEFAULT_SUPPORT = {"transformers": 0}
+DEFAULT_SUPPORT = {"transformers": 0, "api": 20}
 """The support each engine has where none is asked for; 0 is the whole vocabulary."""
 
 
-class ModelOptions(BaseModel):
+class ModelOptions(EndpointOptions):
     """Model args; a field's description is what users read when a value is refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     before: Text | None = Field(
         default=None,
@@ -129,6 +128,7 @@ class ModelOptions(BaseModel):
         silent = {"convention", "device", "max_batch", "trust_remote_code"}
         silent |= {"allow_mixed_quantization", "alpha", "memory_fraction"}
         silent |= {"before_device", "compile", "support"}
+        silent |= {"dialect", "before_dialect", "price_in", "price_out"}
         changed = self.model_dump(exclude=silent, exclude_defaults=True)
         parts = {key: _plain(value) for key, value in changed.items()}
         if self.support_size != DEFAULT_SUPPORT[self.engine]:
@@ -148,6 +148,7 @@ def read_model(name: str, args: Mapping[str, Any]) -> tuple[str, ModelOptions]:
     """
     after, written = parse_name(name)
     options = read(ModelOptions, {**written, **args}, "-M {key}")
+    check_engine_fits(options.engine, {**written, **args})
     if options.convention == "t":
         if "alpha" not in args:
             raise LDAError(
