@@ -21,8 +21,16 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 30.0
 _SENT = frozenset(
-    "accept accept-encoding connection content-length content-type host "
-    "transfer-encoding user-agent".split()
+    {
+        "accept",
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "transfer-encoding",
+        "user-agent",
+    }
 )
 
 

@@ -58,6 +58,36 @@ class Completions(Wire):
         self.spend(prefixes, replies)
         return replies
 
+    @override
+    async def echo(self, ids: Ids) -> list[float | None] | None:
+        if self.profile.echo is None:
+            return None
+        body = {
+            **self.profile.always,
+            **self.body([ids], Ask(k=1)),
+            "model": self.endpoint.model,
+            "prompt": [list(ids)],
+            "max_tokens": 1,
+        }
+        if self.profile.echo == "echo":
+            body |= {"echo": True, **self.profile.asking(1)}
+        else:
+            body |= {self.profile.echo: 1}
+        answer = await self.endpoint.post(self.profile.route, body)
+        try:
+            [choice] = answer["choices"]
+            if self.profile.echo == "echo":
+                return list(choice["logprobs"]["token_logprobs"])[: len(ids)]
+            listed = choice[self.profile.echo]
+            return [
+                None if one is None else float(one[str(token)]["logprob"])
+                for token, one in zip(ids, listed, strict=True)
+            ]
+        except (KeyError, TypeError, ValueError) as error:
+            raise self.endpoint.refuse(
+                f"its prompt log-probabilities cannot be read ({error!r})"
+            ) from None
+
     def _check_prompts(
         self,
         prefixes: Sequence[Ids],

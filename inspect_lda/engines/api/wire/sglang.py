@@ -46,6 +46,28 @@ class SGLang(Wire):
         self.spend(prefixes, replies)
         return replies
 
+    @override
+    async def echo(self, ids: Ids) -> list[float | None] | None:
+        if self.profile.echo is None:
+            return None
+        body = {
+            "input_ids": list(ids),
+            "sampling_params": {**self.body([ids], Ask(k=1)), "max_new_tokens": 1},
+            "return_logprob": True,
+            self.profile.echo: 0,
+        }
+        answer = await self.endpoint.post(self.profile.route, body)
+        try:
+            listed = answer["meta_info"]["input_token_logprobs"]
+            pairs = list(zip(ids, listed, strict=True))
+            if any(int(one[1]) != token for token, one in pairs):
+                raise ValueError("other tokens than were sent")
+            return [None if one[0] is None else float(one[0]) for _, one in pairs]
+        except (KeyError, TypeError, ValueError) as error:
+            raise self.endpoint.refuse(
+                f"its prompt log-probabilities cannot be read ({error!r})"
+            ) from None
+
 
 def _reply(result: dict[str, Any]) -> Reply:
     said = result["meta_info"]

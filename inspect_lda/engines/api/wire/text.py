@@ -1,10 +1,10 @@
 """Endpoints that take text alone: continued only while the text means the same tokens.
 
-Text is tokenised anew at every request. `tokenizer(decode(ids))` is another sequence for
-about one prefix in eight of a small model at temperature 1 (split words, emoji), and
-what is listed then follows tokens that were never sampled. So every prefix makes the
-round trip before it is sent, and a token that comes back as text must be one token's
-text and no other's; otherwise the rollout is an error.
+Text is tokenised anew at every request. `tokenizer(decode(ids))` is another sequence
+for about one prefix in eight of a small model at temperature 1 (split words, emoji),
+and what is listed then follows tokens that were never sampled. So every prefix makes
+the round trip before it is sent, and a token that comes back as text must be one
+token's text and no other's; otherwise the rollout is an error.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +18,8 @@ from inspect_lda.engines.api.endpoint import Endpoint
 from inspect_lda.engines.api.profile import Profile
 from inspect_lda.engines.api.wire.answers import Reply
 from inspect_lda.engines.api.wire.base import Ask, Wire, together
+
+_FIXED = "The capital of France is"
 
 
 class Tokenizer(Protocol):
@@ -65,6 +67,11 @@ class Text(Wire):
         replies = await together([self._asked(prefix, ask) for prefix in prefixes])
         self.spend(prefixes, replies)
         return replies
+
+    @property
+    @override
+    def fixed_prompt(self) -> Ids:
+        return tuple(self._tokenizer.encode(_FIXED))
 
     def text_of(self, prefix: Ids) -> str:
         """The text of a prefix, if it means these tokens.
