@@ -21,8 +21,16 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 30.0
 _SENT = frozenset(
-    ["accept", "accept-encoding", "connection", "content-length", "content-type"]
-    + ["host", "transfer-encoding", "user-agent"]
+    {
+        "accept",
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "transfer-encoding",
+        "user-agent",
+    }
 )
 
 
@@ -39,16 +47,14 @@ class Clients:
         timeout: Seconds without an answer after which an attempt has failed.
     """
 
-    def __init__(
-        self, address: Address, key: SecretStr | None, timeout: float
-    ) -> None:
+    def __init__(self, address: Address, key: SecretStr | None, timeout: float) -> None:
         self._address = address
         self._key = key
         self._timeout = timeout
         self._lock = threading.Lock()
-        self._of: weakref.WeakKeyDictionary[
-            asyncio.AbstractEventLoop, AsyncOpenAI
-        ] = weakref.WeakKeyDictionary()
+        self._of: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncOpenAI] = (
+            weakref.WeakKeyDictionary()
+        )
 
     def current(self) -> "AsyncOpenAI":
         """The client of the running loop."""

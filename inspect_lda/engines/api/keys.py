@@ -10,38 +10,41 @@ import os
 from pydantic import SecretStr
 
 from inspect_lda.engines.api.address import Address
-from inspect_lda.engines.api.profile import Profile
+from inspect_lda.engines.api.profile import profile_of_host
 
 AFTER_KEY = "LDA_API_KEY"
 BEFORE_KEY = "LDA_BEFORE_API_KEY"
 
 
-def after_key(
-    argument: str | None, profile: Profile, address: Address
-) -> SecretStr | None:
-    """The key of `after`'s endpoint, if there is one; local servers need none."""
-    return _secret(argument) or _variable(AFTER_KEY) or _own(profile, address)
+def after_key(address: Address, argument: str | None = None) -> SecretStr | None:
+    """The key of `after`'s endpoint, if there is one; local servers need none.
+
+    Args:
+        address: Where `after` is.
+        argument: The key the model was constructed with.
+    """
+    return _secret(argument) or _variable(AFTER_KEY) or _of_service(address)
 
 
 def before_key(
-    argument: str | None, profile: Profile, address: Address, after: Address
+    address: Address, after: Address, argument: str | None = None
 ) -> SecretStr | None:
     """The key of `before`'s endpoint, if there is one.
 
     Args:
-        argument: The key given for `after`.
-        profile: Profile of `before`'s endpoint.
         address: Where `before` is.
         after: Where `after` is.
+        argument: The key the model was constructed with, which is `after`'s.
     """
     shared = None
     if address.origin == after.origin:
         shared = _secret(argument) or _variable(AFTER_KEY)
-    return _variable(BEFORE_KEY) or shared or _own(profile, address)
+    return _variable(BEFORE_KEY) or shared or _of_service(address)
 
 
-def _own(profile: Profile, address: Address) -> SecretStr | None:
-    if profile.key_env is None or address.host not in profile.hosts:
+def _of_service(address: Address) -> SecretStr | None:
+    profile = profile_of_host(address)
+    if profile is None or profile.key_env is None:
         return None
     return _variable(profile.key_env)
 

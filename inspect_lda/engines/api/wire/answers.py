@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from inspect_lda.engines.api.errors import AnswerError
 from inspect_lda.engines.api.listing import Listing
@@ -96,9 +97,7 @@ def top_listing(
     ranked = _ranked(entries, sampled, refuse)
     whole = k is None or len(entries) == vocabulary
     top = ranked if whole else ranked[:k]
-    extra = [
-        one for one in ranked[len(top) :] if keep_sampled and one[0] == sampled
-    ]
+    extra = [one for one in ranked[len(top) :] if keep_sampled and one[0] == sampled]
     if whole:
         kept = {token: _minus_infinity(value) for token, value in top}
         return _summed(Listing(kept, top=len(kept), whole=True), refuse)
@@ -139,7 +138,7 @@ def _ranked(
 ) -> list[Entry]:
     """Most likely first. Only the sampled token may stand elsewhere."""
     others = [value for token, value in entries if token != sampled]
-    rises = [b - a for a, b in zip(others, others[1:], strict=False) if b - a > _ORDER]
+    rises = [b - a for a, b in pairwise(others) if b - a > _ORDER]
     if rises:
         raise refuse(
             "its list of most likely tokens is not in order (a value rises by "

@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 ENTRIES = 65_536
 """Log-probabilities one request asks for at most, unless one prompt needs more."""
+FIXED: Ids = (40, 41, 42, 43)
+"""A prompt whose ids every vocabulary has; what they mean does not matter."""
 SPARE = 8
 """Ranks asked beyond k where a draft is scored anew: the last ranks may swap."""
 
@@ -72,6 +74,19 @@ class Wire(ABC):
         Raises:
             EndpointError: If the endpoint refuses, or its answer cannot be read.
         """
+
+    @property
+    def fixed_prompt(self) -> Ids:
+        """A prompt for questions about the endpoint itself, always the same."""
+        return FIXED
+
+    async def echo(self, ids: Ids) -> list[float | None] | None:
+        """Log-probabilities of a prompt's own tokens; None if there is no such way.
+
+        Raises:
+            EndpointError: If the endpoint refuses, or its answer cannot be read.
+        """
+        return None
 
     async def top(self, prefixes: Sequence[Ids], k: int | None) -> list[Listing]:
         """See `Dialect.top`."""
