@@ -4,6 +4,7 @@ Building one is free: weights, tokenizers and connections are for the first call
 """
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 from inspect_lda import engines
@@ -41,6 +42,10 @@ class Backend(Protocol):
         """The engine; to be given back with `engines.release_engine`."""
         ...
 
+    def patient(self, retries: int | None) -> AbstractContextManager[Any]:
+        """Inside it single requests may be sent again so often; None is the usual."""
+        ...
+
 
 def find_backend(after: str, options: ModelOptions, base_url: str | None) -> Backend:
     """What the options ask for.
@@ -62,7 +67,7 @@ class InProcess:
     """Checkpoints whose weights are loaded here; a `Backend`."""
 
     def __init__(self, after: str, options: ModelOptions) -> None:
-        self.base_url = None
+        self.base_url: str | None = None
         self._after = after
         self._options = options
         shared = sorted(options.pair_fields().items())
@@ -83,6 +88,10 @@ class InProcess:
             memory_fraction=self._options.memory_fraction,
         )
 
+    def patient(self, retries: int | None) -> AbstractContextManager[Any]:
+        """See `Backend`; nothing is asked over a network."""
+        return nullcontext()
+
     def _spec(self) -> "PairSpec":
         from inspect_lda.pair import PairSpec
 
@@ -96,9 +105,7 @@ class Endpoints:
         LDAError: If `before` or an address is missing, or one is no address.
     """
 
-    def __init__(
-        self, after: str, options: ModelOptions, base_url: str | None
-    ) -> None:
+    def __init__(self, after: str, options: ModelOptions, base_url: str | None) -> None:
         from inspect_lda.engines.api.address import Address
 
         if options.before is None:
@@ -130,6 +137,12 @@ class Endpoints:
     def engine(self) -> Engine:
         """See `Backend`."""
         return engines.acquire_engine("api", self._spec)
+
+    def patient(self, retries: int | None) -> AbstractContextManager[Any]:
+        """See `Backend`."""
+        from inspect_lda.engines.api.meter import metering
+
+        return metering(retries)
 
 
 def _api_spec(

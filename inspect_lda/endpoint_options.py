@@ -113,14 +113,13 @@ def check_engine_fits(engine: str, given: Any) -> None:
     Raises:
         LDAError: If one of them belongs to another engine.
     """
-    strange, whose = (IN_PROCESS, "where the weights are in this process")
+    strange, whose = IN_PROCESS, "engines whose weights are in this process"
     if engine != "api":
         strange, whose = ENDPOINT, "engine=api"
     wrong = sorted(strange & set(given))
     if wrong:
         listed = ", ".join(f"-M {name}=" for name in wrong)
         raise LDAError(
-            f"{listed} with engine={engine}: {'this is' if len(wrong) == 1 else 'these are'}"
-            f" for {whose} and would change nothing. Leave "
-            f"{'it' if len(wrong) == 1 else 'them'} out, or choose the other engine"
+            f"{listed} with engine={engine}: only for {whose}, and would change "
+            "nothing here. Leave it out, or choose the other engine with -M engine="
         )

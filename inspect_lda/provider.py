@@ -94,11 +94,12 @@ class LDAModelAPI(ModelAPI):
         renderer = await self._ready_renderer()
         prompt = renderer.render(input, tools, settings.render)
         engine = await self._ready_engine()
-        facts = await facts_of(engine, self.after, self.options)
-        call = Call(self.model_name, engine, renderer, prompt, settings, facts)
-        if settings.score is not None:
-            return await score(call, settings.score)
-        return await sample(call, tools)
+        with self._backend.patient(config.max_retries):
+            facts = await facts_of(engine, self.after, self.options)
+            call = Call(self.model_name, engine, renderer, prompt, settings, facts)
+            if settings.score is not None:
+                return await score(call, settings.score)
+            return await sample(call, tools)
 
     @override
     async def count_text_tokens(self, text: str) -> int:

@@ -36,8 +36,12 @@ async def score(call: Call, asked: ScoreOptions) -> tuple[ModelOutput, ModelCall
         temperature=call.settings.sampling.temperature or 1.0,
         support=call.settings.support,
     )
-    scored = _total(asked.target, request, await call.engine.score(request))
-    return call.answer([empty_choice(call.model, "stop")], score=scored)
+    scored = await call.engine.score(request)
+    return call.answer(
+        [empty_choice(call.model, "stop")],
+        score=_total(asked.target, request, scored),
+        cost=scored.cost,
+    )
 
 
 def _total(target: str, request: ScoreRequest, scored: Scored) -> TargetScore:

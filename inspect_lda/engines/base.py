@@ -4,7 +4,7 @@ Nothing here imports torch. An engine only has to run a causal LM; chat template
 tools and Inspect's types stay in the provider, checkpoints stay in `pair`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal, Protocol
 
 from inspect_lda.decoding.settings import Sampling as Sampling
@@ -79,6 +79,11 @@ class Cost:
     drafted: int = 0
     accepted: int = 0
 
+    def __add__(self, other: "Cost") -> "Cost":
+        """Both together."""
+        names = [field.name for field in fields(self)]
+        return Cost(**{n: getattr(self, n) + getattr(other, n) for n in names})
+
 
 @dataclass(frozen=True)
 class Completion:
@@ -128,11 +133,13 @@ class Scored:
         log_q: One tuple an alpha, one value a continuation token.
         log_p_after: One value a token (alpha = 0).
         log_p_before: One value a token (alpha = -1).
+        cost: What endpoints were asked; None for an engine without any.
     """
 
     log_q: tuple[tuple[float, ...], ...]
     log_p_after: tuple[float, ...]
     log_p_before: tuple[float, ...]
+    cost: Cost | None = None
 
 
 class Engine(Protocol):

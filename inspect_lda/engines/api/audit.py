@@ -91,7 +91,7 @@ def _chances(logits: Tensor, settings: Settings) -> Tensor:
 
 def _vectors(after: Listing, before: Listing) -> tuple[Tensor, Tensor]:
     """Log-probabilities `[1, V]` of both, by id."""
-    width = 1 + max(max(after.logprobs), max(before.logprobs))
+    width = 1 + max(*after.logprobs, *before.logprobs)
     both = torch.full((2, width), -torch.inf)
     for index, listing in enumerate((after, before)):
         ids = torch.tensor(list(listing.logprobs))

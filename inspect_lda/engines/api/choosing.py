@@ -59,10 +59,9 @@ class Coupled(Plain):
         """Decide; `chances` are `[1, n]`."""
         self.chances = chances[0]
         x = self._proposed
-        self.accepted = (
-            x is not None
-            and self._accepts * float(self._proposal[x]) < float(chances[0, x])
-        )
+        self.accepted = x is not None and self._accepts * float(
+            self._proposal[x]
+        ) < float(chances[0, x])
         if x is not None and self.accepted:
             return torch.tensor([x])
         left = chances.clone()

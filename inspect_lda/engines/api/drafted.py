@@ -21,7 +21,7 @@ LONGEST = 32
 WORTH = 0.4
 """The last token of a draft is kept with at least this probability."""
 EXPECTED, TRUST = 0.85, 4.0
-"""How likely a drafted token is kept before any was seen, and for how many that counts."""
+"""How likely a token is kept, before any was seen; it counts for so many tokens."""
 
 
 class Pace:

@@ -61,7 +61,7 @@ class ApiEngine:
         rollout = Rollout(request, pair.decoding, view, pair.vocabulary, limits)
         with metering(current_meter().retries_allowed) as meter:
             try:
-                await self._decode(rollout)
+                await self._decode(rollout, pair)
             finally:
                 self.ledger.add(meter.cost(), len(rollout.row.tokens))
         return replace(rollout.completion(), cost=meter.cost())
@@ -71,9 +71,10 @@ class ApiEngine:
         pair = await self.pair()
         with metering(current_meter().retries_allowed) as meter:
             try:
-                return await score(pair.view(request), request)
+                scored = await score(pair.view(request), request)
             finally:
                 self.ledger.add(meter.cost(), 0)
+        return replace(scored, cost=meter.cost())
 
     def close(self) -> None:
         """Tell what was spent, and close the connections."""
@@ -84,9 +85,10 @@ class ApiEngine:
         if pair is not None:
             pair.close()
 
-    async def _decode(self, rollout: Rollout) -> None:
+    async def _decode(self, rollout: Rollout, pair: ServedPair) -> None:
         # A draft is drawn from a support: the whole vocabulary has none.
-        if self.spec.draft == 0 or rollout.row.support is None:
+        drafts = rollout.row.support is not None and pair.sides[0].side.can.drafts
+        if self.spec.draft == 0 or not drafts:
             await decode_stepwise(rollout)
         else:
             fixed = None if self.spec.draft == "auto" else self.spec.draft

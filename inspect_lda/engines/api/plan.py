@@ -1,7 +1,7 @@
 """What a run will take of its endpoints, and what it took."""
 
 import threading
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from inspect_lda.engines.api.spec import ApiSpec
 from inspect_lda.engines.base import Cost
@@ -31,16 +31,6 @@ class Prices:
         return (read + cost.output_tokens * (self.generated or 0.0)) / MILLION
 
 
-def added(one: Cost, other: Cost) -> Cost:
-    """The sum of two costs."""
-    return Cost(
-        **{
-            field.name: getattr(one, field.name) + getattr(other, field.name)
-            for field in fields(Cost)
-        }
-    )
-
-
 def stepwise_cost(prompt: int, tokens: int) -> Cost:
     """What one completion takes, token by token.
 
@@ -67,8 +57,9 @@ def plan_text(spec: ApiSpec, prompt: int, tokens: int, support: int) -> str:
         fewer = "; drafts need fewer requests, the more of their tokens are kept"
     return (
         f"plan: {spec.after} at {spec.base_url} and {spec.before} at "
-        f"{spec.before_base_url}, drawing from {kind}. A completion of {tokens} tokens "
-        f"after a prompt of {prompt} takes, token by token, {_told(cost, money)}{fewer}. "
+        f"{spec.before_base_url}, drawing from {kind}. A completion of {tokens} "
+        f"tokens after a prompt of {prompt} takes, token by token, "
+        f"{_told(cost, money)}{fewer}. "
         "Most prompt tokens are those of prefixes sent before, which servers cache"
     )
 
@@ -85,7 +76,7 @@ class Ledger:
     def add(self, cost: Cost, tokens: int) -> None:
         """Enter a completion of so many tokens."""
         with self._lock:
-            self._total = added(self._total, cost)
+            self._total += cost
             self._tokens += tokens
 
     def text(self) -> str | None:

@@ -1,4 +1,4 @@
-"""One completion on its way: its row, and what was seen of the rest of the vocabulary."""
+"""One completion on its way: its row, and what was seen of the other ids."""
 
 from dataclasses import dataclass
 
@@ -85,7 +85,9 @@ class Rollout:
             return
         self._steps.supports.append(support)
         if support.imputed:
-            drawn = [column for column, i in enumerate(support.ids) if i in support.imputed]
+            drawn = [
+                column for column, i in enumerate(support.ids) if i in support.imputed
+            ]
             row.support.imputed_mass.append(float(choose.chances[drawn].sum()))
             row.support.imputed_tokens += row.tokens[-1] in support.imputed
         else:

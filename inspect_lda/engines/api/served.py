@@ -1,6 +1,6 @@
 """The pair behind two endpoints: asked once what it is, and checked to be one."""
 
-import logging
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,7 @@ from inspect_lda.engines.api.connect import connect
 from inspect_lda.engines.api.spec import ApiSpec
 from inspect_lda.engines.api.tokens import barred_ids, end_of_turn_ids
 from inspect_lda.engines.api.view import Looking, Side, View
+from inspect_lda.engines.api.watch import Watch, Watched
 from inspect_lda.engines.base import EngineError, Request, ScoreRequest
 from inspect_lda.engines.rows import Decoding
 from inspect_lda.errors import LDAError
@@ -15,8 +16,6 @@ from inspect_lda.pair import PairSpec, load_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-logger = logging.getLogger(__name__)
 
 ENDLESS = 10**9
 """Some tokenizers say that a context holds more tokens than this."""
@@ -28,8 +27,8 @@ class ServedPair:
 
     Attributes:
         spec: What was asked for.
-        after: The endpoint of `after`.
-        before: The endpoint of `before`.
+        sides: The endpoints of `after` and `before`.
+        watch: Notices if a model is replaced.
         decoding: What all rows share.
         vocabulary: Size of the vocabulary.
         barred: Ids that no tokenizer knows.
@@ -39,8 +38,8 @@ class ServedPair:
     """
 
     spec: ApiSpec
-    after: Side
-    before: Side
+    sides: tuple[Watched, Watched]
+    watch: Watch
     decoding: Decoding
     vocabulary: int
     barred: frozenset[int]
@@ -58,8 +57,8 @@ class ServedPair:
         Raises:
             EngineError: If an endpoint's lists are too short for it.
         """
-        before = None if lone else self.before
-        for side in (self.after, *filter(None, [before])):
+        after, before = (one.side for one in self.sides)
+        for side in (after,) if lone else (after, before):
             _check_length(side, request.support)
         looking = Looking(
             k=request.support or None,
@@ -67,7 +66,7 @@ class ServedPair:
             missing=self.spec.missing,
             barred=self.barred,
         )
-        return View(self.after, before, looking)
+        return View(after, None if lone else before, looking, self.watch)
 
     def check(self, request: Request) -> None:
         """Refuse what can not be answered.
@@ -87,6 +86,11 @@ class ServedPair:
                     f"{self.vocabulary}"
                 )
 
+    def close(self) -> None:
+        """Close all connections."""
+        for one in self.sides:
+            one.endpoint.close()
+
 
 async def open_pair(spec: ApiSpec) -> ServedPair:
     """Ask both endpoints what they are.
@@ -95,19 +99,18 @@ async def open_pair(spec: ApiSpec) -> ServedPair:
         LDAError: If they serve no pair, or nothing exact can be had from them.
         EngineError: If an endpoint does not answer.
     """
-    after, before = await connect(spec)
+    tokenizer = await asyncio.to_thread(read_tokenizer, spec)
+    sides = await connect(spec, tokenizer)
+    after, before = (one.side for one in sides)
     vocabulary = _vocabulary(after, before)
-    tokenizer = read_tokenizer(spec)
     barred = barred_ids(tokenizer, vocabulary, after.url)
     length = _context_length(after, before, tokenizer)
     source = spec.tokenizer or spec.after
-    names = [
-        f"{side.can.model} at {side.url}" for side in (after, before)
-    ]
+    names = [f"{side.can.model} at {side.url}" for side in (after, before)]
     return ServedPair(
         spec=spec,
-        after=after,
-        before=before,
+        sides=sides,
+        watch=Watch(sides),
         decoding=Decoding(
             tokenizer=tokenizer,
             eos_ids=end_of_turn_ids(tokenizer, source),
@@ -131,7 +134,9 @@ def read_tokenizer(spec: ApiSpec) -> "PreTrainedTokenizerBase":
     """
     source = spec.tokenizer or spec.after
     try:
-        return load_tokenizer(PairSpec(source, source))
+        return load_tokenizer(
+            PairSpec(source, source, trust_remote_code=spec.trust_remote_code)
+        )
     except LDAError as error:
         if spec.tokenizer:
             raise LDAError(f"-M tokenizer={source!r}: {error.message}") from error

@@ -8,7 +8,7 @@ what `after` finds likely, and again where it does not.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from inspect_lda.engines.api.dialect import Capabilities, Dialect, Ids
 from inspect_lda.engines.api.listing import Draft, Listing
@@ -66,6 +66,14 @@ class Sight:
     whole: tuple[Listing, Listing] | None = None
 
 
+class Watcher(Protocol):
+    """Wants to know when endpoints are read."""
+
+    async def look(self) -> None:
+        """They are about to be read."""
+        ...
+
+
 class View:
     """Reads supports of a pair of endpoints.
 
@@ -74,14 +82,20 @@ class View:
         before: The endpoint of `before`; None reads `after` in its place (what a pair
             is at alpha 0, where nobody wants evidence).
         looking: How they are read.
+        watch: Told of every look.
     """
 
     def __init__(
-        self, after: Side, before: Side | None, looking: Looking
+        self,
+        after: Side,
+        before: Side | None,
+        looking: Looking,
+        watch: Watcher | None = None,
     ) -> None:
         self.after = after
         self.before = before
         self.looking = looking
+        self._watch = watch
 
     @property
     def sees_all(self) -> bool:
@@ -99,6 +113,7 @@ class View:
         Raises:
             EngineError: If `before` lists too little and may not be asked again.
         """
+        await self._told()
         k = None if whole else self.looking.k
         if self.before is None:
             after = before = await self.after.dialect.top(prefixes, k)
@@ -124,6 +139,7 @@ class View:
             temperature: They are drawn at.
             seed: Fixes them.
         """
+        await self._told()
         assert self.looking.k is not None, "a draft needs a support to be drawn from"
         draft = await self.after.dialect.draft(
             prefix, n, k=self.looking.k, temperature=temperature, seed=seed
@@ -132,6 +148,10 @@ class View:
         prefixes = [(*prefix, *draft.tokens[:i]) for i in range(len(after))]
         before = await self._beside(prefixes, after) if self.before else after
         return draft, [self._sight(a, b) for a, b in zip(after, before, strict=True)]
+
+    async def _told(self) -> None:
+        if self._watch is not None:
+            await self._watch.look()
 
     async def _beside(
         self, prefixes: Sequence[Ids], after: Sequence[Listing]
@@ -213,6 +233,4 @@ class View:
 
     def _sight(self, after: Listing, before: Listing) -> Sight:
         support = support_of(self._ids(after), after, before)
-        return Sight(
-            support, (after, before) if after.whole and before.whole else None
-        )
+        return Sight(support, (after, before) if after.whole and before.whole else None)
