@@ -6,7 +6,6 @@ sent, and the key is put in last, where nothing prints it.
 """
 
 import asyncio
-import contextlib
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -72,8 +71,13 @@ class Clients:
         with self._lock:
             clients, self._of = self._of, weakref.WeakKeyDictionary()
         for loop, client in clients.items():
-            with contextlib.suppress(RuntimeError):  # the loop closed in between
-                asyncio.run_coroutine_threadsafe(client.close(), loop)
+            if not loop.is_running():
+                continue  # its connections go with it
+            closing = client.close()
+            try:
+                asyncio.run_coroutine_threadsafe(closing, loop)
+            except RuntimeError:  # the loop closed in between
+                closing.close()
 
     def _build(self) -> "AsyncOpenAI":
         try:
