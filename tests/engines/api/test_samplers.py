@@ -98,15 +98,14 @@ def joint(pair: Pair, request: Request, ends: frozenset[int]) -> dict[Ids, float
     return chances
 
 
-@pytest.mark.parametrize("draft", [0, 2], ids=["stepwise", "drafted"])
+PLAIN = asked(PROMPT, 0.3, max_tokens=2, support=FEW)
+CUT = asked(PROMPT, 1.0, max_tokens=2, support=FEW, temperature=0.8, top_p=0.7)
+
+
 @pytest.mark.parametrize(
-    "request_",
-    [
-        asked(PROMPT, 0.3, max_tokens=2, support=FEW),
-        asked(PROMPT, 3.0, max_tokens=2, support=FEW),
-        asked(PROMPT, 1.0, max_tokens=2, support=FEW, temperature=0.8, top_p=0.7),
-    ],
-    ids=["0.3", "3", "cut"],
+    ("draft", "request_"),
+    [(0, PLAIN), (2, PLAIN), (2, CUT)],
+    ids=["stepwise", "drafted", "drafted, cut"],
 )
 async def test_two_tokens_are_distributed_as_they_should(
     text_pair: ServedPair, draft: int, request_: Request
