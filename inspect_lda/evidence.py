@@ -80,6 +80,37 @@ class SupportEvidence(BaseModel):
     audit_lost: float | None = None
 
 
+NETS = (
+    "soft_threshold",
+    "alpha_schedule",
+    "first_k",
+    "kl_gate",
+    "max_kl_per_token",
+    "plausibility",
+)
+"""Safety nets, in the order in which they act."""
+
+
+class NetEvidence(BaseModel):
+    """What held amplification back.
+
+    Attributes:
+        steps: On how many steps each net acted, of those that did on any.
+        alpha_mean: Mean over steps of the amplification that was left.
+        dropped_mean: Mean over steps of the amplified mass below the plausibility
+            floor.
+        lower_bound: Ids that `after` may say could not be drawn: what is estimated of
+            `after` with these weights is a lower bound.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    steps: dict[str, int]
+    alpha_mean: float
+    dropped_mean: float
+    lower_bound: bool
+
+
 class Evidence(BaseModel):
     """What one completion records. All logarithms are natural.
 
@@ -110,6 +141,7 @@ class Evidence(BaseModel):
         first_divergence: First position with log q - log p_plain > 1, if any.
         decisive: The tokens that amplification made most likely, largest first.
         support: Set if only a part of the vocabulary could be drawn.
+        nets: Set if safety nets were on.
         per_token: The per-token arrays, at evidence level "tokens".
     """
 
@@ -133,6 +165,7 @@ class Evidence(BaseModel):
     first_divergence: int | None = None
     decisive: tuple[DecisiveToken, ...] = ()
     support: SupportEvidence | None = None
+    nets: NetEvidence | None = None
     per_token: PackedTokens | None = None
 
     @property
