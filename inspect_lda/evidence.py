@@ -95,6 +95,7 @@ class NetEvidence(BaseModel):
     """What held amplification back.
 
     Attributes:
+        settings: The nets that were on.
         steps: On how many steps each net acted, of those that did on any.
         alpha_mean: Mean over steps of the amplification that was left.
         dropped_mean: Mean over steps of the amplified mass below the plausibility
@@ -105,6 +106,7 @@ class NetEvidence(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    settings: dict[str, Any]
     steps: dict[str, int]
     alpha_mean: float
     dropped_mean: float
@@ -176,6 +178,11 @@ class Evidence(BaseModel):
         return self.log_p_after - self.log_q
 
     @property
+    def lower_bound(self) -> bool:
+        """Whether what these weights estimate of `after` is a lower bound."""
+        return self.nets is not None and self.nets.lower_bound
+
+    @property
     def surprise(self) -> float:
         """Mean -log p_plain a token, nats; inf if a token was impossible."""
         if self.n_tokens == 0:
@@ -196,6 +203,7 @@ class TargetScore(BaseModel):
         log_prob_before: The same under `before` alone.
         temperature: Temperature the probabilities are taken at.
         support: How many ids could be drawn at a step; 0 is the whole vocabulary.
+        nets: The safety nets that were on.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -208,6 +216,7 @@ class TargetScore(BaseModel):
     log_prob_before: float | None
     temperature: float
     support: int = 0
+    nets: dict[str, Any] = Field(default_factory=dict)
 
 
 def evidence_of(metadata: dict[str, Any] | None, choice: int = 0) -> Evidence:

@@ -9,12 +9,13 @@ at the door. Alphas inside requests (tasks set those) are never translated.
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from inspect_lda.engines import ENGINES, check_engine
 from inspect_lda.errors import LDAError
 from inspect_lda.evidence import EvidenceLevel
 from inspect_lda.naming import format_name, parse_name
+from inspect_lda.net_options import NetOptions, named
 from inspect_lda.values import (
     ALPHA_FORM,
     BOOL_FORM,
@@ -32,7 +33,7 @@ DEFAULT_SUPPORT = {"transformers": 0}
 """The support each engine has where none is asked for; 0 is the whole vocabulary."""
 
 
-class ModelOptions(BaseModel):
+class ModelOptions(NetOptions):
     """Model args; a field's description is what users read when a value is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -128,12 +129,12 @@ class ModelOptions(BaseModel):
         """The options that change what is generated, as they appear in the name."""
         silent = {"convention", "device", "max_batch", "trust_remote_code"}
         silent |= {"allow_mixed_quantization", "alpha", "memory_fraction"}
-        silent |= {"before_device", "compile", "support"}
+        silent |= {"before_device", "compile", "support", *NetOptions.model_fields}
         changed = self.model_dump(exclude=silent, exclude_defaults=True)
         parts = {key: _plain(value) for key, value in changed.items()}
         if self.support_size != DEFAULT_SUPPORT[self.engine]:
             parts["support"] = _plain(self.support_size or FULL)
-        return {"alpha": _plain(self.alpha), **parts}
+        return {"alpha": _plain(self.alpha), **parts, **named(self.nets())}
 
 
 def read_model(name: str, args: Mapping[str, Any]) -> tuple[str, ModelOptions]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Nets:
         plausibility: In amplified steps, ids below this share of the checkpoint's most
             likely one are not drawn; 0 keeps all.
         first_k: Only so many tokens are amplified; 0 is all.
-        schedule: (position, factor of alpha) from that token on, positions ascending
+        alpha_schedule: (position, factor of alpha) from that token on; positions ascend
             from 0, factors 0 to 1; empty is 1 everywhere.
     """
 
@@ -57,12 +57,19 @@ class Nets:
     kl_gate: float = 0.0
     plausibility: float = 0.0
     first_k: int = 0
-    schedule: tuple[tuple[int, float], ...] = ()
+    alpha_schedule: tuple[tuple[int, float], ...] = ()
 
     def factor(self, step: int) -> float:
         """The schedule's factor at a position, 0 being the first token's."""
-        reached = [factor for start, factor in self.schedule if start <= step]
+        reached = [factor for start, factor in self.alpha_schedule if start <= step]
         return reached[-1] if reached else 1.0
+
+    def settings(self) -> dict[str, float | tuple[tuple[int, float], ...]]:
+        """Those nets that are on, by name."""
+        neutral = {field.name: field.default for field in fields(self)}
+        return {
+            key: value for key, value in vars(self).items() if value != neutral[key]
+        }
 
 
 NO_NETS = Nets()

@@ -72,7 +72,7 @@ class RowState:
         self.uniforms = UniformStream(self.request.sampling.seed)
         size, nets = self.request.support, self.request.nets
         self.support = SupportTally(size) if size else None
-        self.nets = NetTally(nets.plausibility > 0) if nets != NO_NETS else None
+        self.nets = NetTally(nets) if nets != NO_NETS else None
         if len(self.prompt) >= self.decoding.context_length:
             self.stop_reason = "model_length"
         elif self.request.max_tokens < 1:

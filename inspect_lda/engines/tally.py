@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from inspect_lda.decoding.settings import Nets
 from inspect_lda.evidence import NETS, NetEvidence, SupportEvidence
 
 
@@ -58,13 +59,13 @@ class NetTally:
     """Collects what becomes a `NetEvidence`; lists hold one value a step.
 
     Attributes:
-        lower_bound: Whether there is a plausibility floor.
+        nets: The nets.
         alpha: Amplification that was left.
         dropped: Amplified mass below the floor.
         steps: How often each net acted.
     """
 
-    lower_bound: bool
+    nets: Nets
     alpha: list[float] = field(default_factory=list)
     dropped: list[float] = field(default_factory=list)
     steps: Counter[str] = field(default_factory=Counter)
@@ -79,10 +80,11 @@ class NetTally:
     def evidence(self) -> NetEvidence:
         """What goes into the log."""
         return NetEvidence(
+            settings=self.nets.settings(),
             steps={name: self.steps[name] for name in NETS if self.steps[name]},
             alpha_mean=_mean(self.alpha),
             dropped_mean=_mean(self.dropped),
-            lower_bound=self.lower_bound,
+            lower_bound=self.nets.plausibility > 0,
         )
 
 

@@ -19,7 +19,7 @@ from tests.decoding.test_step import CPU
 V = 500
 EVERY = {
     "soft_threshold": Nets(soft_threshold=0.7),
-    "alpha_schedule": Nets(schedule=((0, 0.5), (3, 0.0), (4, 1.0))),
+    "alpha_schedule": Nets(alpha_schedule=((0, 0.5), (3, 0.0), (4, 1.0))),
     "first_k": Nets(first_k=2),
     "kl_gate": Nets(kl_gate=0.45),
     "max_kl_per_token": Nets(max_kl_per_token=0.3),

@@ -135,13 +135,13 @@ def test_nothing_changes_where_no_net_acts(careful: bool, support: int) -> None:
 
 @pytest.mark.parametrize("support", [0, 40])
 @pytest.mark.parametrize(
-    "nets", [Nets(first_k=1), Nets(kl_gate=99), Nets(schedule=((0, 0.0),))]
+    "nets", [Nets(first_k=1), Nets(kl_gate=99), Nets(alpha_schedule=((0, 0.0),))]
 )
 def test_a_step_that_is_not_amplified_is_the_checkpoint(
     nets: Nets, support: int
 ) -> None:
     nets = Nets(
-        nets.max_kl_per_token, 0.3, nets.kl_gate, 0.1, nets.first_k, nets.schedule
+        nets.max_kl_per_token, 0.3, nets.kl_gate, 0.1, nets.first_k, nets.alpha_schedule
     )
     step = take(nets, at=1, support=support)
     for row, alpha in enumerate(ALPHAS):
