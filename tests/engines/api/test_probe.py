@@ -89,7 +89,7 @@ async def test_values_at_another_temperature_are_noticed(text_pair: ServedPair) 
         async with asked(proxy.url, "tiny-after") as wire:
             draft = await wire.draft((2, 40), 4, k=20, temperature=0.5, seed=3)
         async with asked(text_pair.after.url, "tiny-after") as wire:
-            prefixes = [(2, 40) + draft.tokens[:i] for i in range(len(draft.tokens))]
+            prefixes = [(2, 40, *draft.tokens[:i]) for i in range(len(draft.tokens))]
             plain = await wire.top(prefixes, 20)
         for one, two in zip(draft.listings, plain, strict=True):
             assert list(one.logprobs.values())[:20] == pytest.approx(
@@ -132,7 +132,7 @@ async def test_another_model_is_not_taken_for_the_one_named(
     text_pair: ServedPair,
 ) -> None:
     with pytest.raises(
-        EndpointError, match="does not serve it. Served are: tiny-after"
+        EndpointError, match=r"does not serve it\. Served are: tiny-after"
     ):
         await identify(Endpoint(text_pair.after.url, "tiny-before"))
 
