@@ -92,7 +92,9 @@ def audit(
         for edit in edits:
             edit.apply(logits)
         outside = ~inside[0]
-        return float(torch.softmax(logits[0, : known.width].double(), -1)[outside].sum())
+        return float(
+            torch.softmax(logits[0, : known.width].double(), -1)[outside].sum()
+        )
 
     drawn, lost = taken(inside)
     everything, _ = taken(None)
