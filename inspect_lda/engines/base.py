@@ -4,9 +4,11 @@ Nothing here imports torch. An engine only has to run a causal LM; chat template
 tools and Inspect's types stay in the provider, checkpoints stay in `pair`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal, Protocol
 
+from inspect_lda.decoding.settings import NO_NETS as NO_NETS
+from inspect_lda.decoding.settings import Nets as Nets
 from inspect_lda.decoding.settings import Sampling as Sampling
 from inspect_lda.evidence import Evidence, EvidenceLevel
 
@@ -31,6 +33,7 @@ class Request:
         placebo: Give what amplification adds to other tokens (`decoding.placebo`).
         support: Draw from this many of the ids most likely under `after` alone; 0 is
             the whole vocabulary.
+        nets: What holds amplification back.
     """
 
     prompt: tuple[int, ...]
@@ -42,6 +45,7 @@ class Request:
     evidence: EvidenceLevel = "tokens"
     placebo: bool = False
     support: int = 0
+    nets: Nets = NO_NETS
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,11 @@ class Cost:
     drafted: int = 0
     accepted: int = 0
 
+    def __add__(self, other: "Cost") -> "Cost":
+        """Both together."""
+        names = [field.name for field in fields(self)]
+        return Cost(**{n: getattr(self, n) + getattr(other, n) for n in names})
+
 
 @dataclass(frozen=True)
 class Completion:
@@ -109,12 +118,17 @@ class ScoreRequest:
         continuation: Token ids that follow; at least one.
         alphas: Every alpha to evaluate; all come from one pass.
         temperature: Temperature of the distributions, > 0.
+        support: Draw from this many of the ids most likely under `after` alone; 0 is
+            the whole vocabulary. A token outside has probability 0.
+        nets: What holds amplification back.
     """
 
     prompt: tuple[int, ...]
     continuation: tuple[int, ...]
     alphas: tuple[float, ...]
     temperature: float = 1.0
+    support: int = 0
+    nets: Nets = NO_NETS
 
 
 @dataclass(frozen=True)
@@ -125,11 +139,13 @@ class Scored:
         log_q: One tuple an alpha, one value a continuation token.
         log_p_after: One value a token (alpha = 0).
         log_p_before: One value a token (alpha = -1).
+        cost: What endpoints were asked; None for an engine without any.
     """
 
     log_q: tuple[tuple[float, ...], ...]
     log_p_after: tuple[float, ...]
     log_p_before: tuple[float, ...]
+    cost: Cost | None = None
 
 
 class Engine(Protocol):

@@ -97,9 +97,9 @@ def test_a_directory_may_hold_an_at_sign(shelf: Shelf, tmp_path: Path) -> None:
 
 
 def test_gguf_is_dequantized(shelf: Shelf, tmp_path: Path) -> None:
-    from tests.pair.tiny_gguf import write_gguf
+    from benchmarks.llama_gguf import write_llama
 
-    file = write_gguf(tmp_path / "tiny.gguf", tiny_model(seed=2))
+    file = write_llama(tmp_path / "tiny.gguf", tiny_model(seed=2), tiny_tokenizer())
     for name in (str(file), f"{tmp_path}:tiny.gguf"):
         pair = load_pair(PairSpec(name, name))
         assert pair.after_name == str(file)
