@@ -8,6 +8,7 @@ import torch
 from torch.profiler import profile
 
 from inspect_lda.decoding import distribution, truncate, trust
+from inspect_lda.decoding import nets as module
 from inspect_lda.decoding.measure import is_sound
 from inspect_lda.decoding.settings import NO_NETS, Nets
 from tests.decoding.held import Held, divergence, held
@@ -213,7 +214,7 @@ def test_a_row_of_nan_says_so() -> None:
 def test_no_value_is_looked_at_on_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
     nets = [*EVERY.values(), NO_NETS]
     expected = stepper(nets, support=40)(*logits())
-    for place in (truncate, distribution, trust):
+    for place in (truncate, distribution, trust, module):
         monkeypatch.setattr(place, "on_cpu", lambda tensor: False)
     prepared = stepper(nets, support=40)
     with profile() as seen:
