@@ -5,8 +5,14 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from inspect_lda.engines.api.dialect import Ids
-from inspect_lda.engines.api.errors import EndpointError, EndpointUnavailable, ShortList
-from inspect_lda.engines.api.wire.base import Ask, Wire
+from inspect_lda.engines.api.errors import (
+    EndpointError,
+    EndpointUnavailable,
+    ShortList,
+    UnknownToken,
+)
+from inspect_lda.engines.api.wire.ask import Ask
+from inspect_lda.engines.api.wire.base import Wire
 
 AGREES = 0.05
 """Nats between two ways to ask for one number: more is another number."""
@@ -31,6 +37,8 @@ async def _granted(wire: Wire, k: int | None) -> int:
         [listing] = await wire.top([wire.fixed_prompt], k)
     except ShortList as short:
         return short.granted
+    except UnknownToken:
+        return 0
     except EndpointError as error:
         if error.status in _REFUSALS:
             return 0
@@ -51,8 +59,10 @@ async def longest_list(wire: Wire) -> tuple[int | None, int | None]:
         granted = await _granted(wire, None)
         if granted and granted == (wire.able.vocabulary or granted):
             return None, granted
-    high = LENGTHS[0] * 2
-    for length in LENGTHS:
+    # Where tokens come back as text, a longer list has more that no text tells apart.
+    lengths = LENGTHS if wire.able.token_ids else LENGTHS[2:]
+    high = LENGTHS[0] * 2 if wire.able.token_ids else lengths[0] + 1
+    for length in lengths:
         low = await _granted(wire, length)
         if low == length:
             break
