@@ -16,6 +16,10 @@ from inspect_lda.engines.api.wire.base import Wire
 
 AGREES = 0.05
 """Nats between two ways to ask for one number: more is another number."""
+BEYOND_NOISE = 5.0
+"""… or this many times the noise, on servers that have more."""
+COMPANY = 16
+"""Prompts asked at once, for the noise that other requests make."""
 _REFUSALS = frozenset([400, 413, 422])
 LENGTHS = (1000, 100, 20, 5, 1)
 FEW = 5
@@ -97,15 +101,24 @@ async def many_prompts(wire: Wire) -> bool:
     except (EndpointError, IndexError):
         return False
     return len(steps) == len(prefixes) and all(
-        apart(listing.logprobs, step) <= AGREES
+        agrees(wire, apart(listing.logprobs, step))
         for listing, step in zip(alone, steps, strict=True)
     )
 
 
+def agrees(wire: Wire, difference: float) -> bool:
+    """Whether two answers that differ so much mean the same number."""
+    return difference <= max(AGREES, BEYOND_NOISE * wire.able.noise)
+
+
 async def noise(wire: Wire, k: int) -> float:
-    """Largest difference between answers to one question, alone and in company."""
+    """Largest difference between answers to one question, alone and in company.
+
+    In half precision a server's rounding depends on what else it computes.
+    """
     fixed = wire.fixed_prompt
-    company = [fixed, fixed[:1], fixed[:3], fixed[:2]]
+    lengths = (1 + i % len(fixed) for i in range(1, COMPANY))
+    company = [fixed, *(fixed[:length] for length in lengths)]
     answers = [
         (await wire.top([fixed], k))[0].logprobs,
         (await wire.top([fixed], k))[0].logprobs,
@@ -128,7 +141,7 @@ async def raw(wire: Wire, k: int) -> bool:
     except EndpointError:
         return False
     step = reply.steps[0] if reply.steps else None
-    return apart(plain.logprobs, dict(step or ())) <= AGREES
+    return agrees(wire, apart(plain.logprobs, dict(step or ())))
 
 
 async def scores_given(wire: Wire, k: int) -> int:
@@ -142,8 +155,8 @@ async def scores_given(wire: Wire, k: int) -> int:
         raise
     except EndpointError:
         return 0
-    below = all(found.logprobs[t] <= plain.floor + AGREES for t in far)
-    if below and apart(plain.logprobs, found.logprobs) <= AGREES:
+    above = max((found.logprobs[t] - plain.floor for t in far), default=0.0)
+    if agrees(wire, above) and agrees(wire, apart(plain.logprobs, found.logprobs)):
         return wire.profile.most_given or GIVEN
     return 0
 
@@ -161,7 +174,7 @@ async def drafts(wire: Wire, k: int) -> bool:
         return False
     return all(
         token in drafted.logprobs
-        and apart(drafted.logprobs, listing.logprobs) <= AGREES
+        and agrees(wire, apart(drafted.logprobs, listing.logprobs))
         for token, drafted, listing in zip(one.tokens, one.listings, alone, strict=True)
     )
 
@@ -186,7 +199,7 @@ async def prompt_logprobs(wire: Wire, k: int) -> tuple[bool, str | None]:
     if found is None:
         return False, None
     value = found[2]
-    if value is not None and abs(value - after_two.logprobs[likely]) <= AGREES:
+    if value is not None and agrees(wire, abs(value - after_two.logprobs[likely])):
         return True, None
     return False, (
         f"prompt log-probabilities are unusable: position 2 is {value} there and "
