@@ -36,6 +36,7 @@ class Capabilities(BaseModel):
         noise: Largest difference, in nats, between two answers to one question.
         exact: Whether LDA over it can be exact on a support.
         problems: Why not, or what limits it; for people.
+        amplifies: The served model is an amplified pair itself (`LDAForCausalLM`).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -55,6 +56,7 @@ class Capabilities(BaseModel):
     noise: float = 0.0
     exact: bool
     problems: tuple[str, ...] = ()
+    amplifies: bool = False
 
 
 class Dialect(Protocol):

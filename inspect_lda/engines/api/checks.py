@@ -1,0 +1,180 @@
+"""Single questions of the probe: each asks the endpoint, and believes no document."""
+
+import math
+from collections.abc import Mapping
+from itertools import pairwise
+
+from inspect_lda.engines.api.dialect import Ids
+from inspect_lda.engines.api.errors import EndpointError, EndpointUnavailable
+from inspect_lda.engines.api.listing import Listing
+from inspect_lda.engines.api.wire.base import Ask, Wire
+
+AGREES = 0.05
+"""Nats between two ways to ask for one number: more is another number."""
+LENGTHS = (1000, 100, 20, 5, 1)
+FEW = 5
+GIVEN = 1024
+"""Ids asked for in one request where the server states no limit."""
+
+
+def apart(one: Mapping[int, float], two: Mapping[int, float]) -> float:
+    """Largest difference of log-probabilities listed in both, nats."""
+    both = one.keys() & two.keys()
+    if not both:
+        return math.inf
+    return max(0.0 if one[t] == two[t] else abs(one[t] - two[t]) for t in both)
+
+
+async def _lists(wire: Wire, k: int | None) -> Listing | None:
+    try:
+        [listing] = await wire.top([wire.fixed_prompt], k)
+    except EndpointUnavailable:
+        raise
+    except EndpointError:
+        return None
+    return listing
+
+
+async def longest_list(wire: Wire) -> tuple[int | None, int | None]:
+    """The longest list of most likely tokens (None: all), and the vocabulary then.
+
+    Asks for everything first, which one answer settles where it works; then narrows
+    down to the exact limit.
+
+    Raises:
+        EndpointError: If not even one token is listed.
+    """
+    if wire.profile.whole is not None or wire.able.vocabulary is not None:
+        whole = await _lists(wire, None)
+        if whole is not None:
+            return None, len(whole.logprobs)
+    high = LENGTHS[0] * 2
+    for length in LENGTHS:
+        if await _lists(wire, length) is not None:
+            low = length
+            break
+        high = length
+    else:
+        await wire.top([wire.fixed_prompt], 1)
+        low = 1
+    if low == LENGTHS[0]:
+        return low, None
+    # Limits are round numbers: the next one up mostly ends the search.
+    middle = low + 1
+    while low < middle < high:
+        if await _lists(wire, middle) is not None:
+            low = middle
+        else:
+            high = middle
+        middle = (low + high) // 2
+    return low, None
+
+
+async def many_prompts(wire: Wire) -> bool:
+    """Whether two prompts in one request get the answers they get alone."""
+    first = wire.fixed_prompt
+    prefixes = [first, first[:2]]
+    alone = await wire.top(prefixes, FEW)
+    try:
+        replies = await wire.replies(prefixes, Ask(k=FEW))
+        steps = [dict(reply.steps[0] or ()) for reply in replies]
+    except EndpointUnavailable:
+        raise
+    except (EndpointError, IndexError):
+        return False
+    return len(steps) == len(prefixes) and all(
+        apart(listing.logprobs, step) <= AGREES
+        for listing, step in zip(alone, steps, strict=True)
+    )
+
+
+async def noise(wire: Wire, k: int) -> float:
+    """Largest difference between answers to one question, alone and in company."""
+    fixed = wire.fixed_prompt
+    company = [fixed, fixed[:1], fixed[:3], fixed[:2]]
+    answers = [
+        (await wire.top([fixed], k))[0].logprobs,
+        (await wire.top([fixed], k))[0].logprobs,
+        (await wire.top(company, k))[0].logprobs,
+        (await wire.top(company[::-1], k))[-1].logprobs,
+    ]
+    return max(apart(one, two) for one, two in pairwise(answers))
+
+
+async def raw(wire: Wire, k: int) -> bool:
+    """Whether log-probabilities are those before temperature, bias and truncation."""
+    fixed = wire.fixed_prompt
+    [plain] = await wire.top([fixed], k)
+    unlikely = list(plain.logprobs)[-1]
+    ask = Ask(k=k, temperature=0.5, bias={unlikely: 3.0})
+    try:
+        [reply] = await wire.replies([fixed], ask)
+    except EndpointUnavailable:
+        raise
+    except EndpointError:
+        return False
+    step = reply.steps[0] if reply.steps else None
+    return apart(plain.logprobs, dict(step or ())) <= AGREES
+
+
+async def scores_given(wire: Wire, k: int) -> int:
+    """How many given ids a request may score; 0 if it does not, or wrongly."""
+    [plain] = await wire.top([wire.fixed_prompt], k)
+    wanted = tuple(sorted(plain.logprobs))
+    far = tuple(token for token in range(20) if token not in plain.logprobs)[:3]
+    try:
+        [found] = await wire.at([wire.fixed_prompt], [wanted + far], k)
+    except EndpointUnavailable:
+        raise
+    except EndpointError:
+        return 0
+    below = all(found.logprobs[t] <= plain.floor + AGREES for t in far)
+    if below and apart(plain.logprobs, found.logprobs) <= AGREES:
+        return wire.profile.most_given or GIVEN
+    return 0
+
+
+async def drafts(wire: Wire, k: int) -> bool:
+    """Whether a draft lists, for each of its tokens, what follows the ones before."""
+    fixed = wire.fixed_prompt
+    try:
+        one = await wire.draft(fixed, 3, k=k, temperature=1.0, seed=1)
+        prefixes: list[Ids] = [fixed + one.tokens[:i] for i in range(len(one.tokens))]
+        alone = await wire.top(prefixes, k)
+    except EndpointUnavailable:
+        raise
+    except EndpointError:
+        return False
+    return all(
+        token in drafted.logprobs
+        and apart(drafted.logprobs, listing.logprobs) <= AGREES
+        for token, drafted, listing in zip(one.tokens, one.listings, alone, strict=True)
+    )
+
+
+async def prompt_logprobs(wire: Wire, k: int) -> tuple[bool, str | None]:
+    """Whether a prompt's own log-probabilities are those of generation.
+
+    Returns:
+        Whether they can be used, and what is wrong if the server has them but they
+        cannot (llama-cpp-python's are off by one position).
+    """
+    fixed = wire.fixed_prompt
+    [after_two] = await wire.top([fixed[:2]], k)
+    likely = next(iter(after_two.logprobs))
+    ids = (*fixed[:2], likely, fixed[2])
+    try:
+        found = await wire.echo(ids)
+    except EndpointUnavailable:
+        raise
+    except EndpointError as error:
+        return False, str(error)
+    if found is None:
+        return False, None
+    value = found[2]
+    if value is not None and abs(value - after_two.logprobs[likely]) <= AGREES:
+        return True, None
+    return False, (
+        f"prompt log-probabilities are unusable: position 2 is {value} there and "
+        f"{after_two.logprobs[likely]:.3f} when it is generated"
+    )
