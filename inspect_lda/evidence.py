@@ -6,14 +6,12 @@ exact importance weight. This module holds no torch, so that scorers, statistics
 gates can read evidence from logs without loading an engine.
 """
 
-import base64
 import math
-import sys
-from array import array
-from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from inspect_lda.packing import PackedTokens
 
 EvidenceLevel = Literal["none", "summary", "tokens"]
 
@@ -40,61 +38,6 @@ class DecisiveToken(BaseModel):
     id: int
     text: str
     log_ratio: float
-
-
-class PackedTokens(BaseModel):
-    """Per-token arrays, little-endian, base64; about 22 bytes a token.
-
-    Attributes:
-        n: Number of tokens.
-        ids: int32 token ids.
-        log_p_after: float32 log-probabilities under `after` (alpha = 0).
-        log_p_before: float32 log-probabilities under `before` (alpha = -1).
-        log_q: float32 log-probabilities under the distribution sampled from.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    encoding: Literal["base64/le32"] = "base64/le32"
-    n: int
-    ids: str
-    log_p_after: str
-    log_p_before: str
-    log_q: str
-
-    @classmethod
-    def pack(
-        cls,
-        ids: Sequence[int],
-        log_p_after: Sequence[float],
-        log_p_before: Sequence[float],
-        log_q: Sequence[float],
-    ) -> "PackedTokens":
-        """Pack four equally long sequences."""
-        return cls(
-            n=len(ids),
-            ids=_encode("i", ids),
-            log_p_after=_encode("f", log_p_after),
-            log_p_before=_encode("f", log_p_before),
-            log_q=_encode("f", log_q),
-        )
-
-    def unpack(self) -> dict[str, list[float]]:
-        """Return `ids`, `log_p_after`, `log_p_before`, `log_q` as lists of length n.
-
-        Raises:
-            ValueError: If an array does not hold `n` values (a damaged log).
-        """
-        arrays = {"ids": _decode("i", self.ids)}
-        for name in ("log_p_after", "log_p_before", "log_q"):
-            arrays[name] = _decode("f", getattr(self, name))
-        for name, values in arrays.items():
-            if len(values) != self.n:
-                raise ValueError(
-                    f"evidence array '{name}' holds {len(values)} values, expected "
-                    f"{self.n}: the log is damaged or was edited"
-                )
-        return arrays
 
 
 class SupportEvidence(BaseModel):
@@ -219,6 +162,7 @@ class TargetScore(BaseModel):
         log_prob_after: The same under `after` alone.
         log_prob_before: The same under `before` alone.
         temperature: Temperature the probabilities are taken at.
+        support: How many ids could be drawn at a step; 0 is the whole vocabulary.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -230,6 +174,7 @@ class TargetScore(BaseModel):
     log_prob_after: float | None
     log_prob_before: float | None
     temperature: float
+    support: int = 0
 
 
 def evidence_of(metadata: dict[str, Any] | None, choice: int = 0) -> Evidence:
@@ -257,20 +202,3 @@ def finite(value: float) -> float | None:
     if math.isnan(value) or value == math.inf:
         raise ValueError(f"log-probability is {value}: the engine produced garbage")
     return None if value == -math.inf else value
-
-
-def _encode(code: str, values: Sequence[float]) -> str:
-    packed = array(code, values)
-    if packed.itemsize != 4:  # pragma: no cover - no such platform is supported
-        raise RuntimeError(f"array('{code}') is not 32 bits wide here")
-    if sys.byteorder == "big":  # pragma: no cover
-        packed.byteswap()
-    return base64.b64encode(packed.tobytes()).decode("ascii")
-
-
-def _decode(code: str, text: str) -> list[Any]:
-    packed = array(code)
-    packed.frombytes(base64.b64decode(text))
-    if sys.byteorder == "big":  # pragma: no cover
-        packed.byteswap()
-    return packed.tolist()

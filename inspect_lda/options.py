@@ -1,4 +1,4 @@
-"""What users may set: model args (`-M key=value`) and `extra_body["lda"]` of a request.
+"""What users may set with a model: model args (`-M key=value`).
 
 `alpha` follows `amplified = after + alpha * (after - before)`: 0 is `after`, -1 is
 `before`. Part of the field writes the same models as `before + t * (after - before)`,
@@ -9,26 +9,32 @@ at the door. Alphas inside requests (tasks set those) are never translated.
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
-from inspect_lda.chat import RenderForm
+from inspect_lda.endpoint_options import EndpointOptions, check_engine_fits
 from inspect_lda.engines import ENGINES, check_engine
 from inspect_lda.errors import LDAError
 from inspect_lda.evidence import EvidenceLevel
 from inspect_lda.naming import format_name, parse_name
-from inspect_lda.values import Alpha, Number, Text, Whole, read
-
-_BOOL = "true or false"
-_ALPHA = (
-    "one number from -1000 to 1000 (0 is 'after', -1 is 'before'); for a sweep use a "
-    "task's -T alphas=0,1 or one --model-spec per alpha"
+from inspect_lda.values import (
+    ALPHA_FORM,
+    BOOL_FORM,
+    FULL,
+    SUPPORT_FORM,
+    Alpha,
+    Number,
+    Support,
+    Text,
+    Whole,
+    read,
 )
 
+DEFAULT_SUPPORT = {"transformers": 0, "api": 20}
+"""The support each engine has where none is asked for; 0 is the whole vocabulary."""
 
-class ModelOptions(BaseModel):
+
+class ModelOptions(EndpointOptions):
     """Model args; a field's description is what users read when a value is refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     before: Text | None = Field(
         default=None,
@@ -36,7 +42,7 @@ class ModelOptions(BaseModel):
         "commas); left out for an adapter, whose base it then is",
         examples=["-M before=org/base"],
     )
-    alpha: Alpha = Field(default=1.0, description=_ALPHA, examples=["-M alpha=0.5"])
+    alpha: Alpha = Field(default=1.0, description=ALPHA_FORM, examples=["-M alpha=0.5"])
     convention: Literal["alpha", "t"] = Field(
         default="alpha", description="alpha, or t (t = 1 + alpha, so t = 1 is 'after')"
     )
@@ -57,13 +63,13 @@ class ModelOptions(BaseModel):
         description="a device like device=; left out for that of 'after'",
         examples=["-M before_device=cuda:0"],
     )
-    compile: bool = Field(default=False, description=_BOOL)
+    compile: bool = Field(default=False, description=BOOL_FORM)
     attn_implementation: Text | None = Field(
         default=None,
         description="a name transformers knows: eager, sdpa, flash_attention_2 …",
     )
-    trust_remote_code: bool = Field(default=False, description=_BOOL)
-    allow_mixed_quantization: bool = Field(default=False, description=_BOOL)
+    trust_remote_code: bool = Field(default=False, description=BOOL_FORM)
+    allow_mixed_quantization: bool = Field(default=False, description=BOOL_FORM)
     adapter_scale: Number = Field(
         default=1.0, description="a finite number", examples=["-M adapter_scale=1"]
     )
@@ -81,6 +87,9 @@ class ModelOptions(BaseModel):
         "loading that caches may take",
         examples=["-M memory_fraction=0.8"],
     )
+    support: Support | None = Field(
+        default=None, description=SUPPORT_FORM, examples=["-M support=100"]
+    )
     evidence: EvidenceLevel = Field(
         default="tokens",
         description="tokens (about 22 bytes a token), summary or none (alpha 0 then "
@@ -92,13 +101,19 @@ class ModelOptions(BaseModel):
         examples=["-M chat_template=chatml.jinja"],
     )
     enable_thinking: bool | None = Field(
-        default=None, description=f"{_BOOL}; handed to the chat template"
+        default=None, description=f"{BOOL_FORM}; handed to the chat template"
     )
 
     @field_validator("engine")
     @classmethod
     def _known_engine(cls, value: str) -> str:
         return check_engine(value)
+
+    @property
+    def support_size(self) -> int:
+        """How many ids are drawn from, 0 for all: what was asked, or the engine's."""
+        asked = self.support
+        return DEFAULT_SUPPORT[self.engine] if asked is None else asked
 
     def pair_fields(self) -> dict[str, Any]:
         """What `PairSpec` takes, `after` aside."""
@@ -112,63 +127,13 @@ class ModelOptions(BaseModel):
         """The options that change what is generated, as they appear in the name."""
         silent = {"convention", "device", "max_batch", "trust_remote_code"}
         silent |= {"allow_mixed_quantization", "alpha", "memory_fraction"}
-        silent |= {"before_device", "compile"}
+        silent |= {"before_device", "compile", "support"}
+        silent |= {"dialect", "before_dialect", "price_in", "price_out"}
         changed = self.model_dump(exclude=silent, exclude_defaults=True)
         parts = {key: _plain(value) for key, value in changed.items()}
+        if self.support_size != DEFAULT_SUPPORT[self.engine]:
+            parts["support"] = _plain(self.support_size or FULL)
         return {"alpha": _plain(self.alpha), **parts}
-
-
-class ScoreOptions(BaseModel):
-    """`extra_body["lda"]["score"]`: teacher-force a string instead of sampling."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    target: str = Field(min_length=1, description="a non-empty string")
-    alphas: tuple[Alpha, ...] | None = Field(
-        default=None, min_length=1, description="a list of numbers from -1000 to 1000"
-    )
-
-
-class RequestOptions(BaseModel):
-    """`extra_body["lda"]`: per request, and part of Inspect's cache key."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    alpha: Alpha | None = Field(default=None, description=_ALPHA)
-    min_p: Number = Field(
-        default=0.0, ge=0, lt=1, description="a number from 0 to below 1"
-    )
-    evidence: EvidenceLevel | None = Field(
-        default=None, description="tokens, summary or none"
-    )
-    render: RenderForm | None = Field(
-        default=None,
-        description="chat (the template), none (the text of the messages as it is) or "
-        "user (the template up to the last user turn, whose beginning the text is)",
-    )
-    placebo: bool = Field(
-        default=False,
-        description=f"{_BOOL}; true gives what amplification adds to other tokens",
-    )
-    score: dict[str, Any] | None = Field(
-        default=None, description='a mapping {"target": text, "alphas": [numbers]}'
-    )
-
-    def scoring(self) -> ScoreOptions | None:
-        """The validated score request, if this is one.
-
-        Raises:
-            LDAError: If it is not valid, or is to be scored under a placebo.
-        """
-        if self.score is None:
-            return None
-        if self.placebo:
-            raise LDAError(
-                'extra_body["lda"]["score"] with "placebo": true: a placebo is drawn '
-                "anew for every rollout, so no string has one probability. Leave one "
-                "of them out"
-            )
-        return read(ScoreOptions, self.score, 'extra_body["lda"]["score"]["{key}"]')
 
 
 def read_model(name: str, args: Mapping[str, Any]) -> tuple[str, ModelOptions]:
@@ -183,6 +148,7 @@ def read_model(name: str, args: Mapping[str, Any]) -> tuple[str, ModelOptions]:
     """
     after, written = parse_name(name)
     options = read(ModelOptions, {**written, **args}, "-M {key}")
+    check_engine_fits(options.engine, {**written, **args})
     if options.convention == "t":
         if "alpha" not in args:
             raise LDAError(
@@ -191,7 +157,7 @@ def read_model(name: str, args: Mapping[str, Any]) -> tuple[str, ModelOptions]:
         options = options.model_copy(update={"alpha": options.alpha - 1})
     parts = options.name_parts()
     for key, value in written.items():
-        if key in args and parts.get(key) != _canonical(key, value):
+        if key in args and parts.get(key) != _canonical(key, value, options.engine):
             raise LDAError(
                 f"-M {key}={args[key]!r} disagrees with {key}={value!r} in the model "
                 f"name '{name}'. Give it once"
@@ -199,34 +165,14 @@ def read_model(name: str, args: Mapping[str, Any]) -> tuple[str, ModelOptions]:
     return after, options
 
 
-def read_request(extra_body: Mapping[str, Any] | None) -> RequestOptions:
-    """Read `GenerateConfig.extra_body`.
-
-    Raises:
-        LDAError: On unknown keys or bad values.
-    """
-    body = dict(extra_body or {})
-    options = body.pop("lda", {})
-    if body:
-        raise LDAError(
-            f"extra_body key(s) {', '.join(map(repr, sorted(body)))}: only 'lda' is "
-            'read, e.g. extra_body={"lda": {"alpha": 0.5}}'
-        )
-    if not isinstance(options, Mapping):
-        raise LDAError(
-            f'extra_body["lda"]={options!r}: a mapping is needed, '
-            'e.g. extra_body={"lda": {"alpha": 0.5}}'
-        )
-    return read(RequestOptions, options, 'extra_body["lda"]["{key}"]')
-
-
 def model_name(after: str, options: ModelOptions) -> str:
     """The name under which Inspect caches and logs this model."""
     return format_name(after, options.name_parts())
 
 
-def _canonical(key: str, value: str) -> str | None:
-    return read(ModelOptions, {key: value}, "-M {key}").name_parts().get(key)
+def _canonical(key: str, value: str, engine: str) -> str | None:
+    alone = {"engine": engine, key: value}
+    return read(ModelOptions, alone, "-M {key}").name_parts().get(key)
 
 
 def _plain(value: object) -> str:

@@ -15,7 +15,7 @@ What users need to know beyond the options:
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from inspect_ai.model import (
     ChatMessage,
@@ -23,11 +23,13 @@ from inspect_ai.model import (
     ModelAPI,
     ModelCall,
     ModelOutput,
+    RetryDecision,
 )
 from inspect_ai.tool import ToolChoice, ToolInfo
 from typing_extensions import override
 
 from inspect_lda import engines
+from inspect_lda.backend import API_KEY, BEFORE_API_KEY, find_backend
 from inspect_lda.chat.render import ChatRenderer
 from inspect_lda.engines.base import Engine
 from inspect_lda.errors import LDAError
@@ -38,17 +40,14 @@ from inspect_lda.sampling import sample
 from inspect_lda.scoring import score
 from inspect_lda.settings import DEFAULT_MAX_TOKENS, read_config
 
-if TYPE_CHECKING:
-    from inspect_lda.pair import PairSpec
-
 
 class LDAModelAPI(ModelAPI):
     """A checkpoint pair whose logits are `after + alpha * (after - before)`.
 
     Args:
         model_name: What stands after `lda/`: the checkpoint `after`, or a logged name.
-        base_url: Not used by in-process engines.
-        api_key: Not used.
+        base_url: Address of `after`'s endpoint; only for engine=api.
+        api_key: Refused: keys are read from the environment.
         config: Model config.
         **model_args: See `options.ModelOptions`.
 
@@ -65,14 +64,15 @@ class LDAModelAPI(ModelAPI):
         **model_args: Any,
     ) -> None:
         self.after, self.options = read_model(model_name, model_args)
-        if base_url is not None:
+        if api_key is not None:
             raise LDAError(
-                f"--model-base-url={base_url!r}: engine='{self.options.engine}' runs "
-                "in this process. Leave it out"
+                "-M api_key: a key does not belong on a command line. Put it into the "
+                f"environment variable {API_KEY} ({BEFORE_API_KEY} for before's "
+                "endpoint, if that is another)"
             )
-        super().__init__(
-            name_of(self.after, self.options), base_url, api_key, [], config
-        )
+        self._backend = find_backend(self.after, self.options, base_url)
+        name = name_of(self.after, self.options)
+        super().__init__(name, self._backend.base_url, None, [], config)
         self._lock = threading.Lock()
         self._renderer: ChatRenderer | None = None
         self._engine: Engine | None = None
@@ -94,11 +94,12 @@ class LDAModelAPI(ModelAPI):
         renderer = await self._ready_renderer()
         prompt = renderer.render(input, tools, settings.render)
         engine = await self._ready_engine()
-        facts = await facts_of(engine, self.after, self.options)
-        call = Call(self.model_name, engine, renderer, prompt, settings, facts)
-        if settings.score is not None:
-            return await score(call, settings.score)
-        return await sample(call, tools)
+        with self._backend.patient(config.max_retries):
+            facts = await facts_of(engine, self.after, self.options)
+            call = Call(self.model_name, engine, renderer, prompt, settings, facts)
+            if settings.score is not None:
+                return await score(call, settings.score)
+            return await sample(call, tools)
 
     @override
     async def count_text_tokens(self, text: str) -> int:
@@ -115,13 +116,14 @@ class LDAModelAPI(ModelAPI):
 
     @override
     def max_connections(self) -> int:
+        if self.options.engine == "api":
+            return super().max_connections()
         return self.options.max_batch
 
     @override
     def connection_key(self) -> str:
         """One pool for all alphas of a pair: they share one engine."""
-        shared = self.options.pair_fields()
-        return f"{self.options.engine}:{self.after}:{sorted(shared.items())}"
+        return self._backend.pool
 
     @override
     def canonical_name(self) -> str:
@@ -144,9 +146,21 @@ class LDAModelAPI(ModelAPI):
         return True
 
     @override
-    def should_retry(self, ex: Exception) -> bool:
-        """Never: nothing here fails today and works in a second."""
-        return False
+    def should_retry(self, ex: Exception) -> bool | RetryDecision:
+        """Whether a whole completion may be tried again.
+
+        Single requests to endpoints were, by the engine; nothing in this process fails
+        today and works in a second.
+        """
+        if self.options.engine != "api":
+            return False
+        from inspect_lda.engines.api.errors import EndpointUnavailable
+
+        if not isinstance(ex, EndpointUnavailable):
+            return RetryDecision.no()
+        if ex.rate_limited:
+            return RetryDecision.rate_limit(ex.retry_after)
+        return RetryDecision.transient(ex.retry_after)
 
     @override
     def close(self) -> None:
@@ -155,11 +169,6 @@ class LDAModelAPI(ModelAPI):
         if engine is not None:
             engines.release_engine(engine)
 
-    def _spec(self) -> "PairSpec":
-        from inspect_lda.pair import PairSpec
-
-        return PairSpec(after=self.after, **self.options.pair_fields())
-
     async def _ready_renderer(self) -> ChatRenderer:
         # A thread lock in a thread, not an asyncio lock: a memoised model outlives the
         # event loop of one eval.
@@ -167,12 +176,10 @@ class LDAModelAPI(ModelAPI):
         return await asyncio.to_thread(self._load_renderer)
 
     def _load_renderer(self) -> ChatRenderer:
-        from inspect_lda.pair import load_tokenizer
-
         with self._lock:
             if self._renderer is None:
                 self._renderer = ChatRenderer(
-                    load_tokenizer(self._spec()),
+                    self._backend.tokenizer(),
                     checkpoint=self.after,
                     chat_template=self.options.chat_template,
                     enable_thinking=self.options.enable_thinking,
@@ -185,12 +192,7 @@ class LDAModelAPI(ModelAPI):
     def _load_engine(self) -> Engine:
         with self._lock:
             if self._engine is None:
-                self._engine = engines.acquire_engine(
-                    self.options.engine,
-                    self._spec(),
-                    max_batch=self.options.max_batch,
-                    memory_fraction=self.options.memory_fraction,
-                )
+                self._engine = self._backend.engine()
             return self._engine
 
 

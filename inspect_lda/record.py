@@ -5,7 +5,7 @@ shows the latter and not the former.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from inspect_ai.model import (
@@ -18,7 +18,7 @@ from inspect_ai.model import (
 )
 
 from inspect_lda.chat.render import ChatRenderer, Prompt
-from inspect_lda.engines.base import Engine
+from inspect_lda.engines.base import Cost, Engine
 from inspect_lda.evidence import Evidence, TargetScore
 from inspect_lda.options import ModelOptions
 from inspect_lda.settings import Settings
@@ -102,11 +102,14 @@ class Call:
         evidence: Sequence[Evidence] = (),
         score: TargetScore | None = None,
         sampled: int = 0,
+        cost: Cost | None = None,
         error: str | None = None,
     ) -> tuple[ModelOutput, ModelCall]:
         """The output of this call and its record; `sampled` counts real tokens."""
         size = len(self.prompt.ids) + (len(score.ids) if score else 0)
         metadata = self._metadata(evidence, score)
+        if cost is not None:
+            metadata["cost"] = asdict(cost)
         output = ModelOutput(
             model=self.model,
             choices=choices,
@@ -142,6 +145,7 @@ class Call:
             "prompt": self.prompt.text,
             "alpha": self.settings.alpha,
             "placebo": self.settings.placebo,
+            "support": self.settings.support or "full",
             "max_tokens": self.settings.max_tokens,
             "stop": list(self.settings.stop),
             **{key: sampling[key] for key in sampling if key != "seed"},
@@ -168,6 +172,7 @@ def _response(output: ModelOutput, metadata: dict[str, Any]) -> dict[str, Any]:
             for choice, item in zip(output.choices, evidence, strict=True)
         ],
     }
-    if "score" in metadata:
-        response["score"] = metadata["score"]
+    for name in ("score", "cost"):
+        if name in metadata:
+            response[name] = metadata[name]
     return response

@@ -7,7 +7,7 @@ from inspect_ai.model import ChatCompletionChoice, ModelCall, ModelOutput
 from inspect_ai.tool import ToolInfo
 
 from inspect_lda.chat.completion import Reader
-from inspect_lda.engines.base import Completion, Request
+from inspect_lda.engines.base import Completion, Cost, Request
 from inspect_lda.record import Call, empty_choice
 from inspect_lda.seeds import RepeatWarning
 
@@ -36,6 +36,7 @@ async def sample(
         [_choice(call, completion, tools) for completion in completions],
         evidence=[c.evidence for c in completions if c.evidence is not None],
         sampled=sum(len(completion.tokens) for completion in completions),
+        cost=_cost(completions),
     )
 
 
@@ -50,6 +51,12 @@ def _choice(
         stop_reason="tool_calls" if called else completion.stop_reason,
         logprobs=reader.logprobs(completion.logprobs),
     )
+
+
+def _cost(completions: Sequence[Completion]) -> Cost | None:
+    """What all choices took of endpoints; None where there are none."""
+    costs = [completion.cost for completion in completions if completion.cost]
+    return sum(costs[1:], costs[0]) if costs else None
 
 
 async def _gather(call: Call) -> list[Completion]:
@@ -67,6 +74,7 @@ async def _gather(call: Call) -> list[Completion]:
                     top_logprobs=settings.top_logprobs,
                     evidence=settings.evidence,
                     placebo=settings.placebo,
+                    support=settings.support,
                 )
             )
         )

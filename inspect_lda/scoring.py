@@ -12,8 +12,8 @@ from inspect_ai.model import ModelCall, ModelOutput
 from inspect_lda.engines.base import Scored, ScoreRequest
 from inspect_lda.errors import LDAError
 from inspect_lda.evidence import TargetScore, finite
-from inspect_lda.options import ScoreOptions
 from inspect_lda.record import Call, empty_choice
+from inspect_lda.request_options import ScoreOptions
 
 
 async def score(call: Call, asked: ScoreOptions) -> tuple[ModelOutput, ModelCall]:
@@ -34,9 +34,14 @@ async def score(call: Call, asked: ScoreOptions) -> tuple[ModelOutput, ModelCall
         continuation=ids,
         alphas=asked.alphas or (call.settings.alpha,),
         temperature=call.settings.sampling.temperature or 1.0,
+        support=call.settings.support,
     )
-    scored = _total(asked.target, request, await call.engine.score(request))
-    return call.answer([empty_choice(call.model, "stop")], score=scored)
+    scored = await call.engine.score(request)
+    return call.answer(
+        [empty_choice(call.model, "stop")],
+        score=_total(asked.target, request, scored),
+        cost=scored.cost,
+    )
 
 
 def _total(target: str, request: ScoreRequest, scored: Scored) -> TargetScore:
@@ -48,4 +53,5 @@ def _total(target: str, request: ScoreRequest, scored: Scored) -> TargetScore:
         log_prob_after=finite(math.fsum(scored.log_p_after)),
         log_prob_before=finite(math.fsum(scored.log_p_before)),
         temperature=request.temperature,
+        support=request.support,
     )

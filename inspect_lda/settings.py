@@ -14,7 +14,8 @@ from inspect_lda.chat import RenderForm
 from inspect_lda.engines.base import Sampling
 from inspect_lda.errors import LDAError
 from inspect_lda.evidence import EvidenceLevel
-from inspect_lda.options import ModelOptions, ScoreOptions, read_request
+from inspect_lda.options import ModelOptions
+from inspect_lda.request_options import ScoreOptions, read_request
 from inspect_lda.seeds import MAX_SEED, choice_seed
 
 DEFAULT_MAX_TOKENS = 2048
@@ -79,6 +80,7 @@ class Settings:
         evidence: How much evidence to record.
         render: How the conversation becomes text.
         placebo: Whether amplification is given to other tokens, as a control.
+        support: From how many of the ids most likely under `after` to draw; 0 is all.
         score: The string to teacher-force instead of sampling, if asked.
     """
 
@@ -93,6 +95,7 @@ class Settings:
     evidence: EvidenceLevel
     render: RenderForm
     placebo: bool
+    support: int
     score: ScoreOptions | None
 
     def sampling_of(self, choice: int) -> Sampling:
@@ -140,6 +143,7 @@ def read_config(config: GenerateConfig, options: ModelOptions) -> Settings:
         evidence=request.evidence or options.evidence,
         render=request.render or "chat",
         placebo=request.placebo,
+        support=options.support_size if request.support is None else request.support,
         score=score,
     )
 

@@ -14,6 +14,17 @@ from pydantic import BaseModel, BeforeValidator, ValidationError
 from inspect_lda.errors import LDAError, nearest
 
 MAX_ALPHA = 1000.0
+BOOL_FORM = "true or false"
+ALPHA_FORM = (
+    "one number from -1000 to 1000 (0 is 'after', -1 is 'before'); for a sweep use a "
+    "task's -T alphas=0,1 or one --model-spec per alpha"
+)
+SUPPORT_FORM = (
+    "full (the whole vocabulary) or a whole number from 1: only so many of the ids "
+    "most likely under 'after' are drawn from"
+)
+FULL = "full"
+"""The support that is the whole vocabulary."""
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
@@ -61,9 +72,19 @@ def whole(value: object) -> int:
     return int(result)
 
 
+def support(value: object) -> int:
+    """How many ids are drawn from, at least 1; 0 for `full`, the whole vocabulary."""
+    if value == FULL:
+        return 0
+    if (result := whole(value)) < 1:
+        raise ValueError("nothing to draw from")
+    return result
+
+
 Number = Annotated[float, BeforeValidator(number)]
 Alpha = Annotated[float, BeforeValidator(amplification)]
 Whole = Annotated[int, BeforeValidator(whole)]
+Support = Annotated[int, BeforeValidator(support)]
 Text = Annotated[str, BeforeValidator(text)]
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from inspect_lda.engines.base import Sampling
 from inspect_lda.engines.rows import Decoding, RowState
-from inspect_lda.evidence import Evidence, PackedTokens, evidence_of, finite
+from inspect_lda.evidence import Evidence, evidence_of, finite
+from inspect_lda.packing import PackedTokens
 from tests.engines.requests import request, told
 from tests.tiny import EOS, tiny_tokenizer
 
@@ -18,7 +19,7 @@ def recorded(*steps: tuple[int, float, float]) -> Evidence:
     asked = replace(request(), sampling=Sampling(), max_tokens=len(steps))
     row = RowState(asked, decoding)
     for token, log_q, log_p in steps:
-        row.take(token, [log_q, log_p, -math.inf, log_p, 1.0, 0.5, 0.0, 2.0])
+        row.take(token, [log_q, log_p, -math.inf, log_p, 1.0, 0.5, 0.0, 2.0, 0.0, 0.0])
     return told(row.completion())
 
 

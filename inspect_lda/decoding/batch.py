@@ -27,6 +27,10 @@ class Settings:
         top_p: `[ranked, 1]`; infinity keeps all.
         min_p: `[batch, 1]`, 0 keeps all; None if no row has it.
         edits: Indices of the rows that have penalties or a logit bias.
+        supported: `[supported]` indices of rows that draw from a support; None if
+            there are none.
+        support: `[supported, 1]`, how many ids it holds.
+        widest: The largest of these.
     """
 
     alpha: Tensor
@@ -38,12 +42,27 @@ class Settings:
     top_p: Tensor
     min_p: Tensor | None
     edits: tuple[int, ...]
+    supported: Tensor | None
+    support: Tensor
+    widest: int
 
     @classmethod
     def of(
-        cls, rows: Sequence[Sampling], alphas: Sequence[float], device: torch.device
+        cls,
+        rows: Sequence[Sampling],
+        alphas: Sequence[float],
+        device: torch.device,
+        supports: Sequence[int] = (),
     ) -> "Settings":
-        """Stack the settings of one request a row."""
+        """Stack the settings of one request a row.
+
+        Args:
+            rows: Their sampling settings.
+            alphas: Their amplifications.
+            device: Where the logits are.
+            supports: From how many of the ids most likely under `after` each row
+                draws, 0 for all; by default all rows draw from all.
+        """
 
         def column(
             values: Sequence[float], dtype: torch.dtype = torch.float32
@@ -54,6 +73,9 @@ class Settings:
         top_p = [row.top_p if row.top_p < 1 else torch.inf for row in rows]
         ranked = [i for i, row in enumerate(rows) if top_k[i] > 0 or row.top_p < 1]
         greedy = [row.temperature == 0 for row in rows]
+        # Wider than any vocabulary, and still a number that a tensor holds.
+        sizes = [min(size, ALL_IDS) for size in supports]
+        supported = [i for i, size in enumerate(sizes) if size > 0]
         return cls(
             alpha=column(alphas),
             temperature=column([row.temperature or 1.0 for row in rows]),
@@ -70,6 +92,9 @@ class Settings:
                 for index, row in enumerate(rows)
                 if row.logit_bias or row.frequency_penalty or row.presence_penalty
             ),
+            supported=send(supported, torch.long, device) if supported else None,
+            support=column([sizes[i] for i in supported], torch.long),
+            widest=max(sizes, default=0),
         )
 
     @property

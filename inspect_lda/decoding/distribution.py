@@ -95,6 +95,20 @@ class Distribution:
         peak, p_max = (x.amax(-1, keepdim=True) for x in (self.logits, self.mass))
         return torch.where(p_near > FAINT, norm, peak - p_max.log())
 
+    def probabilities(self, greedy: Tensor | None = None) -> Tensor:
+        """The chance of every id to be drawn, `[batch, V]` float64.
+
+        Args:
+            greedy: `[batch]` bool, rows that take the most likely id; None for none.
+        """
+        p = self.mass.double()
+        p /= p.sum(-1, keepdim=True)
+        if greedy is None:
+            return p
+        certain = torch.zeros_like(p)
+        certain.scatter_(-1, self.logits.argmax(-1, keepdim=True), 1.0)
+        return torch.where(greedy.unsqueeze(-1), certain, p)
+
     def log(self, ids: Tensor, log_norm: Tensor) -> Tensor:
         """Log-probabilities `[batch, n]`, exact where p itself underflows.
 

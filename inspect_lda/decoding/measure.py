@@ -23,7 +23,9 @@ class StepEvidence(NamedTuple):
 
     `log_p_plain` is `after` at the temperature without truncation, penalties or bias.
     `only_after` counts the ids that are possible under `after` and impossible under
-    `before`.
+    `before`. `tail` is the mass that `after`, at the temperature, has outside the
+    row's support, and `lost` that of the amplified distribution after penalties and
+    bias and before truncation; 0 without a support.
     """
 
     log_q: Tensor
@@ -34,6 +36,8 @@ class StepEvidence(NamedTuple):
     kl: Tensor
     implausible: Tensor
     only_after: Tensor
+    tail: Tensor
+    lost: Tensor
 
 
 def is_sound(values: Sequence[float]) -> bool:

@@ -80,7 +80,7 @@ class _Ranking(NamedTuple):
         """`cut`, `last` and `short` of some rows, `[rows, 1]` as the settings are."""
         vocabulary = self.logits.shape[-1]
         width = min(width, vocabulary)
-        top = self._largest(rows, width)
+        top = largest(self.logits, rows, width, self.spare)
         # Relative to the largest: the logarithm of the norm is 1e-6 off in float32.
         mass = top.double().sub_(top[:, :1]).exp_().mul_(self.p_max[rows])
         mass = torch.cumsum(mass, dim=-1, out=mass)
@@ -116,15 +116,23 @@ class _Ranking(NamedTuple):
         equals = (self.logits[rows] == cut).cumsum(-1)
         return torch.where(tied, torch.searchsorted(equals, wanted), last)
 
-    def _largest(self, rows: Tensor, width: int) -> Tensor:
-        """The largest logits `[rows, width]`, descending."""
-        if not on_cpu(self.logits):
-            return self.logits[rows].topk(width, dim=-1).values
-        # NumPy sorts bare values with vector instructions: a sixth of the time of
-        # `topk`, and a thirtieth of that of a sort, which both carry the ids along.
-        memory = self.spare[: len(rows)]
-        values = torch.index_select(self.logits, 0, rows, out=memory).numpy()
-        values.partition(-width, axis=-1)
-        top = values[:, -width:]
-        top.sort(axis=-1)
-        return torch.from_numpy(top).flip(-1)
+
+def largest(logits: Tensor, rows: Tensor, width: int, spare: Tensor) -> Tensor:
+    """The largest logits of some rows, `[rows, width]`, descending.
+
+    Args:
+        logits: `[batch, V]`.
+        rows: Indices of the rows.
+        width: How many, at most V.
+        spare: `[batch, V]` float32 memory to work in.
+    """
+    if not on_cpu(logits):
+        return logits[rows].topk(width, dim=-1).values
+    # NumPy sorts bare values with vector instructions: a sixth of the time of `topk`,
+    # and a thirtieth of that of a sort, which both carry the ids along.
+    memory = spare[: len(rows)]
+    values = torch.index_select(logits, 0, rows, out=memory).numpy()
+    values.partition(-width, axis=-1)
+    top = values[:, -width:]
+    top.sort(axis=-1)
+    return torch.from_numpy(top).flip(-1)

@@ -6,18 +6,21 @@ engine, so that their requests are batched together and the weights are held onc
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from inspect_lda.engines.base import Engine
 from inspect_lda.errors import LDAError, nearest
 
 if TYPE_CHECKING:
+    from inspect_lda.engines.api.spec import ApiSpec
     from inspect_lda.pair import PairSpec
 
-ENGINES = ("transformers",)
+    Spec: TypeAlias = PairSpec | ApiSpec
+
+ENGINES = ("transformers", "api")
 """Names allowed for `-M engine=`."""
 
-PLANNED_ENGINES = ("api", "vllm")
+PLANNED_ENGINES = ("vllm",)
 
 
 @dataclass
@@ -26,7 +29,7 @@ class _Shared:
     users: int
 
 
-_shared: dict[tuple[str, "PairSpec", int, float], _Shared] = {}
+_shared: dict[tuple[str, "Spec", tuple[tuple[str, Any], ...]], _Shared] = {}
 _lock = threading.Lock()
 
 
@@ -46,38 +49,41 @@ def check_engine(name: str) -> str:
     raise LDAError(f"engine='{name}' is unknown; {nearest(name, ENGINES)}")
 
 
-def create_engine(
-    name: str, spec: "PairSpec", *, max_batch: int, memory_fraction: float
-) -> Engine:
+def create_engine(name: str, spec: "Spec", **settings: Any) -> Engine:
     """Build a new engine; cheap, the weights are loaded by its first request.
+
+    Args:
+        name: One of `ENGINES`.
+        spec: The pair, as that engine takes it.
+        **settings: What else its constructor takes.
 
     Raises:
         LDAError: If the engine is unknown or its packages are not installed.
     """
     check_engine(name)
+    build: Any
     try:
-        from inspect_lda.engines.transformers import TransformersEngine
+        if name == "api":
+            import openai  # noqa: F401 - so that it is missed here, not in a rollout
+
+            from inspect_lda.engines.api.engine import ApiEngine as build
+        else:
+            from inspect_lda.engines.transformers import TransformersEngine as build
     except ModuleNotFoundError as error:
         raise LDAError(
             f"engine='{name}' needs the package '{error.name}', which is not "
-            "installed. Install it with: pip install 'inspect_lda[transformers]'"
+            f"installed. Install it with: pip install 'inspect_lda[{name}]'"
         ) from error
-    return TransformersEngine(
-        spec, max_batch=max_batch, memory_fraction=memory_fraction
-    )
+    engine: Engine = build(spec, **settings)
+    return engine
 
 
-def acquire_engine(
-    name: str, spec: "PairSpec", *, max_batch: int, memory_fraction: float
-) -> Engine:
+def acquire_engine(name: str, spec: "Spec", **settings: Any) -> Engine:
     """The process's engine for this pair; every call needs one `release_engine`."""
-    key = (name, spec, max_batch, memory_fraction)
+    key = (name, spec, tuple(sorted(settings.items())))
     with _lock:
         if key not in _shared:
-            engine = create_engine(
-                name, spec, max_batch=max_batch, memory_fraction=memory_fraction
-            )
-            _shared[key] = _Shared(engine, 0)
+            _shared[key] = _Shared(create_engine(name, spec, **settings), 0)
         _shared[key].users += 1
         return _shared[key].engine
 

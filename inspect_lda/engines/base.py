@@ -4,7 +4,7 @@ Nothing here imports torch. An engine only has to run a causal LM; chat template
 tools and Inspect's types stay in the provider, checkpoints stay in `pair`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal, Protocol
 
 from inspect_lda.decoding.settings import Sampling as Sampling
@@ -79,6 +79,11 @@ class Cost:
     drafted: int = 0
     accepted: int = 0
 
+    def __add__(self, other: "Cost") -> "Cost":
+        """Both together."""
+        names = [field.name for field in fields(self)]
+        return Cost(**{n: getattr(self, n) + getattr(other, n) for n in names})
+
 
 @dataclass(frozen=True)
 class Completion:
@@ -109,12 +114,15 @@ class ScoreRequest:
         continuation: Token ids that follow; at least one.
         alphas: Every alpha to evaluate; all come from one pass.
         temperature: Temperature of the distributions, > 0.
+        support: Draw from this many of the ids most likely under `after` alone; 0 is
+            the whole vocabulary. A token outside has probability 0.
     """
 
     prompt: tuple[int, ...]
     continuation: tuple[int, ...]
     alphas: tuple[float, ...]
     temperature: float = 1.0
+    support: int = 0
 
 
 @dataclass(frozen=True)
@@ -125,11 +133,13 @@ class Scored:
         log_q: One tuple an alpha, one value a continuation token.
         log_p_after: One value a token (alpha = 0).
         log_p_before: One value a token (alpha = -1).
+        cost: What endpoints were asked; None for an engine without any.
     """
 
     log_q: tuple[tuple[float, ...], ...]
     log_p_after: tuple[float, ...]
     log_p_before: tuple[float, ...]
+    cost: Cost | None = None
 
 
 class Engine(Protocol):

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers.cache_utils import Cache
 
-from inspect_lda.decoding.amplify import amplify
+from inspect_lda.decoding.amplify import amplify, known_logits
 from inspect_lda.engines.base import Scored, ScoreRequest
 from inspect_lda.engines.composite import AmplifiedLM
 from inspect_lda.engines.prefill import Prefiller, column_mask, padded_ids
@@ -110,17 +110,25 @@ class ForcedScorer:
 
     def _row(self, request: ScoreRequest, after: Tensor, before: Tensor) -> Scored:
         length = len(request.continuation)
+        after, before = after[:length], before[:length]
+        outside = self._outside(after, request.support)
         target = torch.tensor(request.continuation, device=after.device).unsqueeze(-1)
 
         def taken(alpha: float) -> tuple[float, ...]:
             logits = amplify(
-                after[:length],
-                before[:length],
+                after,
+                before,
                 alpha,
                 allowed=self._allowed,
                 shared=self._shared,
             )
+            if outside is not None:
+                logits = logits.masked_fill(outside, -torch.inf)
             log_q = torch.log_softmax(logits / request.temperature, dim=-1)
+            if outside is not None:
+                # A checkpoint that finds the whole support impossible says none of it.
+                nothing = logits.amax(-1, keepdim=True).isneginf()
+                log_q = log_q.masked_fill(nothing, -torch.inf)
             values: list[float] = log_q.gather(-1, target).squeeze(-1).tolist()
             return tuple(values)
 
@@ -129,6 +137,14 @@ class ForcedScorer:
             log_p_after=taken(0.0),
             log_p_before=taken(-1.0),
         )
+
+    def _outside(self, after: Tensor, support: int) -> Tensor | None:
+        """The ids `[length, V]` that may not be drawn; None if all may."""
+        if not support:
+            return None
+        logits = known_logits(after, self._allowed)
+        width = min(support, logits.shape[-1])
+        return logits < logits.topk(width, dim=-1).values[:, -1:]
 
 
 def how_many_fit(requests: Sequence[ScoreRequest], vocabulary: int) -> int:

@@ -15,13 +15,14 @@ from inspect_lda.engines.base import (
     TokenLogprobs,
 )
 from inspect_lda.engines.budget import Extent
+from inspect_lda.engines.tally import SupportTally
 from inspect_lda.evidence import (
     DIVERGENCE,
     DecisiveToken,
     Evidence,
-    PackedTokens,
     finite,
 )
+from inspect_lda.packing import PackedTokens
 
 DECISIVE_TOKENS = 5
 
@@ -68,6 +69,9 @@ class RowState:
 
     def __post_init__(self) -> None:
         self.uniforms = UniformStream(self.request.sampling.seed)
+        self.support: SupportTally | None = None
+        if self.request.support:
+            self.support = SupportTally(self.request.support)
         if len(self.prompt) >= self.decoding.context_length:
             self.stop_reason = "model_length"
         elif self.request.max_tokens < 1:
@@ -97,13 +101,11 @@ class RowState:
             token: Its id.
             values: A step of `decoding.measure.StepEvidence`, in its order.
         """
-        log_q, after, before, plain, entropy, kl, implausible, before_inf = values
+        log_q, after, before, plain, entropy, kl, implausible, before_inf, *rest = (
+            values
+        )
         if math.isnan(log_q):
-            self.error = EngineError(
-                f"a distribution at alpha={self.request.alpha} has no usable token: a "
-                "checkpoint produced NaN or inf. Try -M dtype=float32 or a smaller "
-                "alpha."
-            )
+            self.error = self._no_token()
             return
         if self.request.sampling.temperature == 0:
             # A greedy draw is certain, whatever the probability of its token.
@@ -118,6 +120,10 @@ class RowState:
         self.kl.append(kl)
         self.implausible += int(implausible)
         self.before_inf += int(before_inf)
+        if self.support is not None:
+            tail, lost = rest
+            self.support.tail.append(tail)
+            self.support.lost.append(lost)
         self.stop_reason = self._stop_reason(token)
 
     def completion(self) -> Completion:
@@ -130,6 +136,14 @@ class RowState:
             logprobs=tuple(self.logprobs)
             if self.request.top_logprobs is not None
             else None,
+        )
+
+    def _no_token(self) -> EngineError:
+        alpha, size = self.request.alpha, self.request.support
+        among = f" among the support of {size} ids" if size else ""
+        return EngineError(
+            f"a distribution at alpha={alpha} has no usable token{among}: a checkpoint "
+            "produced NaN or inf. Try -M dtype=float32 or a smaller alpha."
         )
 
     def _stop_reason(self, token: int) -> StopReason | None:
@@ -183,6 +197,7 @@ class RowState:
                 (index for index, r in enumerate(ratios) if r > DIVERGENCE), None
             ),
             decisive=self._decisive(ratios),
+            support=None if self.support is None else self.support.evidence(),
             per_token=packed,
         )
 

@@ -123,6 +123,7 @@ class Sampler:
                 [request.sampling for request in requests],
                 [request.alpha for request in requests],
                 self._device,
+                [request.support for request in requests],
             )
             scratch = self._scratch.rows(len(requests))
             self._cached.append(_Part(here, settings, scratch))

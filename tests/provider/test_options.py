@@ -7,7 +7,8 @@ import pytest
 
 from inspect_lda.errors import LDAError
 from inspect_lda.naming import format_name, parse_name
-from inspect_lda.options import model_name, read_model, read_request
+from inspect_lda.options import model_name, read_model
+from inspect_lda.request_options import read_request
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,9 @@ from inspect_lda.options import model_name, read_model, read_request
         ({"compile": "true"}, "compile", True),
         ({"chat_template": "none"}, "chat_template", "none"),
         ({"evidence": "summary"}, "evidence", "summary"),
+        ({}, "support_size", 0),
+        ({"support": "full"}, "support_size", 0),
+        ({"support": "2e1"}, "support_size", 20),
     ],
 )
 def test_values_are_coerced(args: dict[str, Any], field: str, value: object) -> None:
@@ -66,6 +70,9 @@ def test_values_are_coerced(args: dict[str, Any], field: str, value: object) -> 
         ({"convention": "w", "alpha": 1}, ["-M convention='w'", "t = 1 + alpha"]),
         ({"convention": "t"}, ["convention='t'", "-M alpha="]),
         ({"max_batch": 0}, ["-M max_batch=0", "from 1"]),
+        ({"support": 0}, ["-M support=0", "full", "from 1", "=100"]),
+        ({"support": "all"}, ["'all'", "not a number", "full"]),
+        ({"support": 1.5}, ["-M support=1.5", "whole"]),
         ({"max_batch": True}, ["-M max_batch=True"]),
         ({"max_batch": 1.5}, ["-M max_batch=1.5", "whole"]),
         ({"memory_fraction": 0}, ["-M memory_fraction=0", "above 0, at most 1"]),
@@ -95,6 +102,8 @@ def test_refusals_name_what_came_and_what_is_allowed(
         ({"dtype": "float16"}, "org/after(alpha=1;dtype=float16)"),
         ({"device": "cpu", "max_batch": 4}, "org/after(alpha=1)"),
         ({"memory_fraction": 0.1}, "org/after(alpha=1)"),
+        ({"support": 20}, "org/after(alpha=1;support=20)"),
+        ({"support": "full"}, "org/after(alpha=1)"),
         ({"compile": True, "before_device": "cpu"}, "org/after(alpha=1)"),
         ({"head_dtype": "float32"}, "org/after(alpha=1;head_dtype=float32)"),
         ({"before": "../b"}, "org/after(alpha=1;before=%2E%2E/b)"),

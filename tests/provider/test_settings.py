@@ -68,6 +68,24 @@ def test_fields_reach_the_sampling() -> None:
 
 
 @pytest.mark.parametrize(
+    ("model", "request_", "size"),
+    [
+        (None, {}, 0),
+        (None, {"support": 5}, 5),
+        (20, {}, 20),
+        (20, {"support": None}, 20),
+        (20, {"support": "full"}, 0),
+        (20, {"support": 30, "score": {"target": "x"}}, 30),
+    ],
+)
+def test_the_support_of_a_request_goes_before_that_of_the_model(
+    model: int | None, request_: dict[str, Any], size: int
+) -> None:
+    config = GenerateConfig(extra_body={"lda": request_})
+    assert read_config(config, ModelOptions(support=model)).support == size
+
+
+@pytest.mark.parametrize(
     ("field", "value"),
     [
         ("best_of", 2),

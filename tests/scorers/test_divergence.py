@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from inspect_ai.scorer import SampleScore, Score
 
-from inspect_lda.evidence import DecisiveToken, PackedTokens
+from inspect_lda.evidence import DecisiveToken
+from inspect_lda.packing import PackedTokens
 from inspect_lda.scorers.divergence import amplification_kl, divergence, marked
 from tests.scorers.states import evidence, scored, state
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from inspect_lda.evidence import PackedTokens
+from inspect_lda.packing import PackedTokens
 from inspect_lda.scorers._grading.replay import replay
 from tests.scorers.states import evidence
 

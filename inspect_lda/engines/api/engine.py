@@ -1,0 +1,109 @@
+"""The engine for pairs that are served elsewhere: it decodes, endpoints compute."""
+
+import logging
+import threading
+from dataclasses import replace
+
+from inspect_lda.engines.api.drafted import decode_drafted
+from inspect_lda.engines.api.forced import score
+from inspect_lda.engines.api.meter import current_meter, metering
+from inspect_lda.engines.api.plan import AUDIT_EVERY, Ledger, Prices, plan_text
+from inspect_lda.engines.api.rollout import Limits, Rollout
+from inspect_lda.engines.api.served import ServedPair, open_pair
+from inspect_lda.engines.api.spec import ApiSpec
+from inspect_lda.engines.api.stepwise import decode_stepwise
+from inspect_lda.engines.base import Completion, Request, Scored, ScoreRequest
+from inspect_lda.errors import LDAError
+
+logger = logging.getLogger(__name__)
+
+
+class ApiEngine:
+    """Runs a pair behind two endpoints; see `engines.base.Engine`.
+
+    The endpoints are asked what they can do by the first request.
+
+    Args:
+        spec: The endpoints and how they are used.
+    """
+
+    def __init__(self, spec: ApiSpec) -> None:
+        self.spec = spec
+        self.ledger = Ledger(Prices.of(spec))
+        self._lock = threading.Lock()
+        self._pair: ServedPair | None = None
+        self._planned = False
+
+    async def pair(self) -> ServedPair:
+        """Open the endpoints if that has not happened, and return the pair."""
+        # Callers that come at the same time may both ask; one answer is kept.
+        pair = self._pair
+        if pair is None:
+            opened = await open_pair(self.spec)
+            with self._lock:
+                pair = self._pair = self._pair or opened
+        return pair
+
+    async def generate(self, request: Request) -> Completion:
+        """Sample one completion."""
+        if request.placebo:
+            raise LDAError(
+                'extra_body["lda"]["placebo"] with engine=api: a placebo hands what '
+                "amplification adds to tokens all over the vocabulary, which endpoints "
+                "do not list. Leave it out, or use engine=transformers"
+            )
+        pair = await self.pair()
+        pair.check(request)
+        self._plan(request)
+        lone = request.alpha == 0 and request.evidence == "none"
+        view = pair.view(request, lone)
+        limits = Limits(self.spec.max_lost_mass, self._audit_every(lone))
+        rollout = Rollout(request, pair.decoding, view, pair.vocabulary, limits)
+        with metering(current_meter().retries_allowed) as meter:
+            try:
+                await self._decode(rollout, pair)
+            finally:
+                self.ledger.add(meter.cost(), len(rollout.row.tokens))
+        return replace(rollout.completion(), cost=meter.cost())
+
+    async def score(self, request: ScoreRequest) -> Scored:
+        """Teacher-force a continuation at every alpha."""
+        pair = await self.pair()
+        with metering(current_meter().retries_allowed) as meter:
+            try:
+                scored = await score(pair.view(request), request)
+            finally:
+                self.ledger.add(meter.cost(), 0)
+        return replace(scored, cost=meter.cost())
+
+    def close(self) -> None:
+        """Tell what was spent, and close the connections."""
+        if (text := self.ledger.text()) is not None:
+            logger.warning("%s", text)
+        with self._lock:
+            pair, self._pair = self._pair, None
+        if pair is not None:
+            pair.close()
+
+    async def _decode(self, rollout: Rollout, pair: ServedPair) -> None:
+        # A draft is drawn from a support: the whole vocabulary has none.
+        drafts = rollout.row.support is not None and pair.sides[0].side.can.drafts
+        if self.spec.draft == 0 or not drafts:
+            await decode_stepwise(rollout)
+        else:
+            fixed = None if self.spec.draft == "auto" else self.spec.draft
+            await decode_drafted(rollout, fixed)
+
+    def _audit_every(self, lone: bool) -> int:
+        if lone:
+            return 0
+        asked = self.spec.audit_every
+        return AUDIT_EVERY if asked is None else asked
+
+    def _plan(self, request: Request) -> None:
+        with self._lock:
+            if self._planned:
+                return
+            self._planned = True
+        sizes = len(request.prompt), request.max_tokens, request.support
+        logger.warning("%s", plan_text(self.spec, *sizes))

@@ -1,0 +1,81 @@
+"""Arrays of numbers, one value a token, as text that a log can hold; no torch here."""
+
+import base64
+import sys
+from array import array
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class PackedTokens(BaseModel):
+    """Per-token arrays, little-endian, base64; about 22 bytes a token.
+
+    Attributes:
+        n: Number of tokens.
+        ids: int32 token ids.
+        log_p_after: float32 log-probabilities under `after` (alpha = 0).
+        log_p_before: float32 log-probabilities under `before` (alpha = -1).
+        log_q: float32 log-probabilities under the distribution sampled from.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    encoding: Literal["base64/le32"] = "base64/le32"
+    n: int
+    ids: str
+    log_p_after: str
+    log_p_before: str
+    log_q: str
+
+    @classmethod
+    def pack(
+        cls,
+        ids: Sequence[int],
+        log_p_after: Sequence[float],
+        log_p_before: Sequence[float],
+        log_q: Sequence[float],
+    ) -> "PackedTokens":
+        """Pack four equally long sequences."""
+        return cls(
+            n=len(ids),
+            ids=_encode("i", ids),
+            log_p_after=_encode("f", log_p_after),
+            log_p_before=_encode("f", log_p_before),
+            log_q=_encode("f", log_q),
+        )
+
+    def unpack(self) -> dict[str, list[float]]:
+        """Return `ids`, `log_p_after`, `log_p_before`, `log_q` as lists of length n.
+
+        Raises:
+            ValueError: If an array does not hold `n` values (a damaged log).
+        """
+        arrays = {"ids": _decode("i", self.ids)}
+        for name in ("log_p_after", "log_p_before", "log_q"):
+            arrays[name] = _decode("f", getattr(self, name))
+        for name, values in arrays.items():
+            if len(values) != self.n:
+                raise ValueError(
+                    f"evidence array '{name}' holds {len(values)} values, expected "
+                    f"{self.n}: the log is damaged or was edited"
+                )
+        return arrays
+
+
+def _encode(code: str, values: Sequence[float]) -> str:
+    packed = array(code, values)
+    if packed.itemsize != 4:  # pragma: no cover - no such platform is supported
+        raise RuntimeError(f"array('{code}') is not 32 bits wide here")
+    if sys.byteorder == "big":  # pragma: no cover
+        packed.byteswap()
+    return base64.b64encode(packed.tobytes()).decode("ascii")
+
+
+def _decode(code: str, text: str) -> list[Any]:
+    packed = array(code)
+    packed.frombytes(base64.b64decode(text))
+    if sys.byteorder == "big":  # pragma: no cover
+        packed.byteswap()
+    return packed.tolist()
