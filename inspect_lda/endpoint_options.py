@@ -93,9 +93,9 @@ class EndpointOptions(BaseModel):
 
 
 IN_PROCESS = frozenset(
-    ["dtype", "head_dtype", "device", "before_device", "compile", "adapter_scale"]
-    + ["attn_implementation", "allow_mixed_quantization", "memory_fraction"]
-    + ["max_batch"]
+    {"dtype", "head_dtype", "device", "before_device", "compile", "adapter_scale"}
+    | {"attn_implementation", "allow_mixed_quantization", "memory_fraction"}
+    | {"max_batch"}
 )
 """Options of engines that load the weights into this process."""
 

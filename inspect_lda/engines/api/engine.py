@@ -53,15 +53,11 @@ class ApiEngine:
                 "do not list. Leave it out, or use engine=transformers"
             )
         pair = await self.pair()
-        pair.check(request)
         self._plan(request)
-        lone = request.alpha == 0 and request.evidence == "none"
-        view = pair.view(request, lone)
-        limits = Limits(self.spec.max_lost_mass, self._audit_every(lone))
-        rollout = Rollout(request, pair.decoding, view, pair.vocabulary, limits)
+        rollout = self.rollout(pair, request)
         with metering(current_meter().retries_allowed) as meter:
             try:
-                await self._decode(rollout, pair)
+                await self.decode(rollout)
             finally:
                 self.ledger.add(meter.cost(), len(rollout.row.tokens))
         return replace(rollout.completion(), cost=meter.cost())
@@ -85,9 +81,22 @@ class ApiEngine:
         if pair is not None:
             pair.close()
 
-    async def _decode(self, rollout: Rollout, pair: ServedPair) -> None:
+    def rollout(self, pair: ServedPair, request: Request) -> Rollout:
+        """A request that is ready to be decoded.
+
+        Raises:
+            EngineError: If the endpoints can not answer it.
+        """
+        pair.check(request)
+        lone = request.alpha == 0 and request.evidence == "none"
+        limits = Limits(self.spec.max_lost_mass, self._audit_every(lone))
+        view = pair.view(request, lone)
+        return Rollout(request, pair.decoding, view, pair.vocabulary, limits)
+
+    async def decode(self, rollout: Rollout) -> None:
+        """Decode to the end, by drafts where that is asked for and possible."""
         # A draft is drawn from a support: the whole vocabulary has none.
-        drafts = rollout.row.support is not None and pair.sides[0].side.can.drafts
+        drafts = rollout.row.support is not None and rollout.view.after.can.drafts
         if self.spec.draft == 0 or not drafts:
             await decode_stepwise(rollout)
         else:

@@ -12,7 +12,7 @@ import torch
 
 from inspect_lda.decoding.amplify import amplify
 from inspect_lda.engines.api.audit import Audit, alphas_below
-from inspect_lda.engines.api.columns import columns_of
+from inspect_lda.engines.api.columns import columns_of, rest_bias
 from inspect_lda.engines.api.support import Support
 from inspect_lda.engines.base import EngineError, Request
 
@@ -80,8 +80,9 @@ def _bound(request: Request, steps: Steps, alpha: float, support: Support) -> fl
         return 0.0
     temperature = request.sampling.temperature or 1.0
     columns = columns_of(support, alpha, temperature, steps.vocabulary)
-    logits = amplify(columns.after, columns.before, alpha) / temperature
-    return float(torch.softmax(logits, dim=-1)[0, -1])
+    logits = amplify(columns.after, columns.before, alpha)
+    logits[0, -1] += rest_bias(support, alpha, steps.vocabulary)
+    return float(torch.softmax(logits / temperature, dim=-1)[0, -1])
 
 
 def _mean(values: Sequence[float]) -> float:

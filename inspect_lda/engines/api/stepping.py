@@ -12,7 +12,7 @@ from inspect_lda.decoding.known import KnownIds
 from inspect_lda.decoding.measure import StepEvidence, is_sound
 from inspect_lda.decoding.scratch import Scratch
 from inspect_lda.decoding.step import Asked, Choose, Step, Stepper
-from inspect_lda.engines.api.columns import Columns, columns_of, rounded_rests
+from inspect_lda.engines.api.columns import Columns, columns_of, rest_bias
 from inspect_lda.engines.api.support import Support
 from inspect_lda.engines.base import EngineError, TokenLogprobs
 from inspect_lda.engines.rows import RowState
@@ -20,8 +20,6 @@ from inspect_lda.evidence import IMPLAUSIBLE
 
 CPU = torch.device("cpu")
 FIELDS = StepEvidence._fields
-NOTHING = -100.0
-"""A logit bias that leaves nothing."""
 
 
 class RowStepper:
@@ -85,33 +83,27 @@ class RowStepper:
         return stepper(columns.after, columns.before)
 
     def _edits(self, support: Support) -> list[Edit]:
-        """Penalties and bias, by column."""
-        if not self._settings.edits:
-            return []
+        """Penalties and bias, by column; what keeps the bound a bound is one of them.
+
+        They act on the rest of the amplified distribution alone, which is not drawn.
+        """
         sampling = self.row.request.sampling
         column = {token: i for i, token in enumerate(support.ids)}
         bias = {column[t]: v for t, v in sampling.logit_bias.items() if t in column}
         counts = {column[t]: n for t, n in self.row.counts.items() if t in column}
         if not support.whole:
-            bias[len(support.ids)] = self._rest_bias(support)
+            alpha, lowered = self.row.request.alpha, self._lowered(support)
+            rest = rest_bias(support, alpha, self._vocabulary, lowered)
+            bias[len(support.ids)] = rest
         return [Edit.of(0, replace(sampling, logit_bias=bias), counts, CPU)]
 
-    def _rest_bias(self, support: Support) -> float:
-        """What the rest loses by penalties on ids in it, so that the bound holds."""
-        sampling, listed = self.row.request.sampling, frozenset(support.ids)
+    def _lowered(self, support: Support) -> int:
+        """How many ids outside the support penalties or bias make less likely."""
+        sampling = self.row.request.sampling
         lowered = {t for t, v in sampling.logit_bias.items() if v < 0}
         if sampling.frequency_penalty > 0 or sampling.presence_penalty > 0:
             lowered |= self.row.counts.keys()
-        count = len(lowered - listed)
-        if not count:
-            return 0.0
-        alpha = self.row.request.alpha
-        if alpha < 0:
-            return NOTHING
-        # Each of them has at most the probability of the least likely listed id.
-        rest, _ = rounded_rests(support, alpha)
-        left = 1 - count * math.exp(min(support.after)) / rest
-        return (1 + alpha) * math.log(left) if left > 0 else NOTHING
+        return len(lowered - frozenset(support.ids))
 
     def _record(self, support: Support, step: Step, values: list[float]) -> None:
         row, ids = self.row, [int(column) for column in step.ids[0].tolist()]
