@@ -80,6 +80,39 @@ class SupportEvidence(BaseModel):
     audit_lost: float | None = None
 
 
+NETS = (
+    "soft_threshold",
+    "alpha_schedule",
+    "first_k",
+    "kl_gate",
+    "max_kl_per_token",
+    "plausibility",
+)
+"""Safety nets, in the order in which they act."""
+
+
+class NetEvidence(BaseModel):
+    """What held amplification back.
+
+    Attributes:
+        settings: The nets that were on.
+        steps: On how many steps each net acted, of those that did on any.
+        alpha_mean: Mean over steps of the amplification that was left.
+        dropped_mean: Mean over steps of the amplified mass below the plausibility
+            floor.
+        lower_bound: Ids that `after` may say could not be drawn: what is estimated of
+            `after` with these weights is a lower bound.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    settings: dict[str, Any]
+    steps: dict[str, int]
+    alpha_mean: float
+    dropped_mean: float
+    lower_bound: bool
+
+
 class Evidence(BaseModel):
     """What one completion records. All logarithms are natural.
 
@@ -110,6 +143,7 @@ class Evidence(BaseModel):
         first_divergence: First position with log q - log p_plain > 1, if any.
         decisive: The tokens that amplification made most likely, largest first.
         support: Set if only a part of the vocabulary could be drawn.
+        nets: Set if safety nets were on.
         per_token: The per-token arrays, at evidence level "tokens".
     """
 
@@ -133,6 +167,7 @@ class Evidence(BaseModel):
     first_divergence: int | None = None
     decisive: tuple[DecisiveToken, ...] = ()
     support: SupportEvidence | None = None
+    nets: NetEvidence | None = None
     per_token: PackedTokens | None = None
 
     @property
@@ -141,6 +176,11 @@ class Evidence(BaseModel):
         if self.log_p_after is None or self.log_q is None:
             return -math.inf
         return self.log_p_after - self.log_q
+
+    @property
+    def lower_bound(self) -> bool:
+        """Whether what these weights estimate of `after` is a lower bound."""
+        return self.nets is not None and self.nets.lower_bound
 
     @property
     def surprise(self) -> float:
@@ -163,6 +203,7 @@ class TargetScore(BaseModel):
         log_prob_before: The same under `before` alone.
         temperature: Temperature the probabilities are taken at.
         support: How many ids could be drawn at a step; 0 is the whole vocabulary.
+        nets: The safety nets that were on.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -175,6 +216,7 @@ class TargetScore(BaseModel):
     log_prob_before: float | None
     temperature: float
     support: int = 0
+    nets: dict[str, Any] = Field(default_factory=dict)
 
 
 def evidence_of(metadata: dict[str, Any] | None, choice: int = 0) -> Evidence:

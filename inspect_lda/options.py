@@ -16,6 +16,7 @@ from inspect_lda.engines import ENGINES, check_engine
 from inspect_lda.errors import LDAError
 from inspect_lda.evidence import EvidenceLevel
 from inspect_lda.naming import format_name, parse_name
+from inspect_lda.net_options import NetOptions, named
 from inspect_lda.values import (
     ALPHA_FORM,
     BOOL_FORM,
@@ -33,7 +34,7 @@ DEFAULT_SUPPORT = {"transformers": 0, "api": 20}
 """The support each engine has where none is asked for; 0 is the whole vocabulary."""
 
 
-class ModelOptions(EndpointOptions):
+class ModelOptions(NetOptions, EndpointOptions):
     """Model args; a field's description is what users read when a value is refused."""
 
     before: Text | None = Field(
@@ -127,13 +128,13 @@ class ModelOptions(EndpointOptions):
         """The options that change what is generated, as they appear in the name."""
         silent = {"convention", "device", "max_batch", "trust_remote_code"}
         silent |= {"allow_mixed_quantization", "alpha", "memory_fraction"}
-        silent |= {"before_device", "compile", "support"}
+        silent |= {"before_device", "compile", "support", *NetOptions.model_fields}
         silent |= {"dialect", "before_dialect", "price_in", "price_out"}
         changed = self.model_dump(exclude=silent, exclude_defaults=True)
         parts = {key: _plain(value) for key, value in changed.items()}
         if self.support_size != DEFAULT_SUPPORT[self.engine]:
             parts["support"] = _plain(self.support_size or FULL)
-        return {"alpha": _plain(self.alpha), **parts}
+        return {"alpha": _plain(self.alpha), **parts, **named(self.nets())}
 
 
 def read_model(name: str, args: Mapping[str, Any]) -> tuple[str, ModelOptions]:

@@ -146,6 +146,7 @@ class Call:
             "alpha": self.settings.alpha,
             "placebo": self.settings.placebo,
             "support": self.settings.support or "full",
+            "nets": self.settings.nets.settings(),
             "max_tokens": self.settings.max_tokens,
             "stop": list(self.settings.stop),
             **{key: sampling[key] for key in sampling if key != "seed"},

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from inspect_lda.chat import RenderForm
 from inspect_lda.errors import LDAError
 from inspect_lda.evidence import EvidenceLevel
+from inspect_lda.net_options import NetOptions
 from inspect_lda.values import (
     ALPHA_FORM,
     BOOL_FORM,
@@ -30,7 +31,7 @@ class ScoreOptions(BaseModel):
     )
 
 
-class RequestOptions(BaseModel):
+class RequestOptions(NetOptions):
     """`extra_body["lda"]`: per request, and part of Inspect's cache key."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -75,6 +75,7 @@ async def _gather(call: Call) -> list[Completion]:
                     evidence=settings.evidence,
                     placebo=settings.placebo,
                     support=settings.support,
+                    nets=settings.nets,
                 )
             )
         )

@@ -35,6 +35,7 @@ async def score(call: Call, asked: ScoreOptions) -> tuple[ModelOutput, ModelCall
         alphas=asked.alphas or (call.settings.alpha,),
         temperature=call.settings.sampling.temperature or 1.0,
         support=call.settings.support,
+        nets=call.settings.nets,
     )
     scored = await call.engine.score(request)
     return call.answer(
@@ -54,4 +55,5 @@ def _total(target: str, request: ScoreRequest, scored: Scored) -> TargetScore:
         log_prob_before=finite(math.fsum(scored.log_p_before)),
         temperature=request.temperature,
         support=request.support,
+        nets=request.nets.settings(),
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from inspect_ai.model import GenerateConfig
 
 from inspect_lda.chat import RenderForm
-from inspect_lda.engines.base import Sampling
+from inspect_lda.engines.base import Nets, Sampling
 from inspect_lda.errors import LDAError
 from inspect_lda.evidence import EvidenceLevel
 from inspect_lda.options import ModelOptions
@@ -81,6 +81,7 @@ class Settings:
         render: How the conversation becomes text.
         placebo: Whether amplification is given to other tokens, as a control.
         support: From how many of the ids most likely under `after` to draw; 0 is all.
+        nets: What holds amplification back.
         score: The string to teacher-force instead of sampling, if asked.
     """
 
@@ -96,6 +97,7 @@ class Settings:
     render: RenderForm
     placebo: bool
     support: int
+    nets: Nets
     score: ScoreOptions | None
 
     def sampling_of(self, choice: int) -> Sampling:
@@ -144,6 +146,7 @@ def read_config(config: GenerateConfig, options: ModelOptions) -> Settings:
         render=request.render or "chat",
         placebo=request.placebo,
         support=options.support_size if request.support is None else request.support,
+        nets=request.nets(options.nets()),
         score=score,
     )
 

@@ -19,7 +19,9 @@ def recorded(*steps: tuple[int, float, float]) -> Evidence:
     asked = replace(request(), sampling=Sampling(), max_tokens=len(steps))
     row = RowState(asked, decoding)
     for token, log_q, log_p in steps:
-        row.take(token, [log_q, log_p, -math.inf, log_p, 1.0, 0.5, 0.0, 2.0, 0.0, 0.0])
+        row.take(
+            token, [log_q, log_p, -math.inf, log_p, 1.0, 0.5, 0.0, 2.0, *[0.0] * 5]
+        )
     return told(row.completion())
 
 

@@ -25,7 +25,9 @@ class StepEvidence(NamedTuple):
     `only_after` counts the ids that are possible under `after` and impossible under
     `before`. `tail` is the mass that `after`, at the temperature, has outside the
     row's support, and `lost` that of the amplified distribution after penalties and
-    bias and before truncation; 0 without a support.
+    bias and before truncation; 0 without a support. `alpha` is the amplification that
+    nets left, `acted` says which nets acted (`decoding.nets`), and `dropped` is the
+    amplified mass below a plausibility floor.
     """
 
     log_q: Tensor
@@ -38,6 +40,9 @@ class StepEvidence(NamedTuple):
     only_after: Tensor
     tail: Tensor
     lost: Tensor
+    alpha: Tensor
+    acted: Tensor
+    dropped: Tensor
 
 
 def is_sound(values: Sequence[float]) -> bool:

@@ -1,13 +1,13 @@
 """One decoding step of a batch: from the logits of both checkpoints to the evidence."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from inspect_lda.decoding.batch import Edit, Settings
+from inspect_lda.decoding.asked import Asked as Asked
+from inspect_lda.decoding.asked import Choose as Choose
 from inspect_lda.decoding.distribution import Distribution
 from inspect_lda.decoding.known import KnownIds, Logits
 from inspect_lda.decoding.measure import (
@@ -17,38 +17,12 @@ from inspect_lda.decoding.measure import (
     diverge_with_infinities,
     is_implausible,
 )
+from inspect_lda.decoding.nets import FLOORED, Caught
 from inspect_lda.decoding.placebo import placebo
 from inspect_lda.decoding.sample import draw
 from inspect_lda.decoding.scratch import Scratch
 from inspect_lda.decoding.support import Support, likeliest
 from inspect_lda.decoding.truncate import RANKED, truncate
-
-Choose: TypeAlias = Callable[[Tensor], Tensor]
-"""Picks the ids `[batch]` of a step, given the chance of every id to be drawn (`[batch,
-V]` float64, 0 for dropped ids, a sum of 1). A row may be NaN; any id will do there."""
-
-
-class Asked(NamedTuple):
-    """What the rows of a batch ask for.
-
-    Attributes:
-        settings: Their sampling settings.
-        edits: Their penalties and bias.
-        uniforms: `[batch]` float64.
-        top: How many of the most likely ids are reported.
-        placebos: Rows whose push goes to other tokens, and in which order `[V]`.
-        drawable: `[batch, V]` bool, the support of every row, where the caller knows
-            it; None leaves it to the settings.
-        choose: Picks the ids; None draws them by the uniforms.
-    """
-
-    settings: Settings
-    edits: Sequence[Edit]
-    uniforms: Tensor
-    top: int
-    placebos: Sequence[tuple[int, Tensor]] = ()
-    drawable: Tensor | None = None
-    choose: Choose | None = None
 
 
 class Step(NamedTuple):
@@ -67,6 +41,15 @@ class Step(NamedTuple):
     log_q: Tensor
     log_p_after: Tensor
     log_p_before: Tensor
+
+
+class _Held(NamedTuple):
+    """The fields of `StepEvidence` of these names."""
+
+    lost: Tensor
+    alpha: Tensor
+    acted: Tensor
+    dropped: Tensor
 
 
 @dataclass(frozen=True)
@@ -97,10 +80,8 @@ class Stepper:
         mass = self.scratch.mass
         logits = self._combined(after, before)
         support = self._support(logits)
-        self._push_elsewhere(logits, support)
-        self._edit(logits.amplified)
-        lost = None if support is None else support.lost(logits.amplified)
-        q = self._truncated(self._restricted(logits.amplified, support))
+        caught = self._amplify(logits, support)
+        q, held = self._reachable(logits.amplified, support, caught)
         token = self._drawn(q).unsqueeze(-1)
         ids = self._reported(token, q)
         log_q = q.log(ids, q.log_norm(token))
@@ -113,9 +94,8 @@ class Stepper:
         apart = self._divergence(whole, norm, logits.before, norm_before)
         log_p_plain = whole.log(token, norm)
         implausible = is_implausible(whole, token)
-        tail = None if support is None else support.tail(whole.mass)
+        tail = held.lost if support is None else support.tail(whole.mass)
         log_p_after = self._log_sampled(whole, norm, ids, support)
-        nothing = torch.zeros_like(log_p_plain)
         evidence = StepEvidence(
             log_q=log_q[:, :1],
             log_p_after=log_p_after[:, :1],
@@ -125,8 +105,8 @@ class Stepper:
             kl=apart.kl,
             implausible=implausible,
             only_after=apart.only_after,
-            tail=nothing if tail is None else tail,
-            lost=nothing if lost is None else lost,
+            tail=tail,
+            **held._asdict(),
         )
         return Step(evidence, ids, log_q, log_p_after, log_p_before)
 
@@ -141,9 +121,18 @@ class Stepper:
             return Support(None, ~self.asked.drawable)
         return likeliest(logits.after, self.asked.settings, self.scratch.spare)
 
+    def _amplify(self, logits: Logits, support: Support | None) -> Caught | None:
+        """Finish the amplified logits, in place: nets, placebos, penalties and bias."""
+        nets, settings = self.asked.nets, self.asked.settings
+        if nets is not None:
+            nets.shrink(logits, settings.temperature, support)
+        if self.asked.placebos:
+            self._push_elsewhere(logits, support)
+        caught = None if nets is None else nets.limit(logits, support)
+        self._edit(logits.amplified)
+        return caught
+
     def _push_elsewhere(self, logits: Logits, support: Support | None) -> None:
-        if not self.asked.placebos:
-            return
         after = logits.after
         if support is not None:
             # Impossible ids neither give nor take: the push stays in the support.
@@ -157,10 +146,24 @@ class Stepper:
         for edit in self.asked.edits:
             edit.apply(scaled)
 
-    def _restricted(self, logits: Tensor, support: Support | None) -> Distribution:
+    def _reachable(
+        self, logits: Tensor, support: Support | None, caught: Caught | None
+    ) -> tuple[Distribution, _Held]:
+        """What is left to draw from of amplified logits, which are written to."""
+        nets, alpha = self.asked.nets, self.asked.settings.alpha
+        lost = acted = dropped = torch.zeros_like(alpha)
         if support is not None:
+            lost = support.lost(logits)
             support.restrict(logits)
-        return Distribution.of(logits, self.scratch.mass)
+        if nets is not None and caught is not None:
+            alpha = alpha.index_copy(0, nets.rows, caught.alpha)
+            acted = acted.index_copy(0, nets.rows, caught.acted)
+            if caught.floor is not None:
+                dropped = caught.floor.lost(logits)
+                caught.floor.restrict(logits)
+                acted = acted + FLOORED * (dropped > 0)
+        q = self._truncated(Distribution.of(logits, self.scratch.mass))
+        return q, _Held(lost, alpha, acted, dropped)
 
     def _drawn(self, q: Distribution) -> Tensor:
         greedy = self.asked.settings.greedy
@@ -198,7 +201,9 @@ class Stepper:
         if self.asked.edits or support is not None:
             edited = self.scratch.amplified.copy_(whole.logits)
             self._edit(edited)
-            whole = self._restricted(edited, support)
+            if support is not None:
+                support.restrict(edited)
+            whole = Distribution.of(edited, self.scratch.mass)
             norm = whole.log_norm(ids[:, :1])
         log_p = self._truncated(whole).log(ids, norm)
         if support is None or not self.careful:

@@ -7,6 +7,8 @@ tools and Inspect's types stay in the provider, checkpoints stay in `pair`.
 from dataclasses import dataclass, fields
 from typing import Literal, Protocol
 
+from inspect_lda.decoding.settings import NO_NETS as NO_NETS
+from inspect_lda.decoding.settings import Nets as Nets
 from inspect_lda.decoding.settings import Sampling as Sampling
 from inspect_lda.evidence import Evidence, EvidenceLevel
 
@@ -31,6 +33,7 @@ class Request:
         placebo: Give what amplification adds to other tokens (`decoding.placebo`).
         support: Draw from this many of the ids most likely under `after` alone; 0 is
             the whole vocabulary.
+        nets: What holds amplification back.
     """
 
     prompt: tuple[int, ...]
@@ -42,6 +45,7 @@ class Request:
     evidence: EvidenceLevel = "tokens"
     placebo: bool = False
     support: int = 0
+    nets: Nets = NO_NETS
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,7 @@ class ScoreRequest:
         temperature: Temperature of the distributions, > 0.
         support: Draw from this many of the ids most likely under `after` alone; 0 is
             the whole vocabulary. A token outside has probability 0.
+        nets: What holds amplification back.
     """
 
     prompt: tuple[int, ...]
@@ -123,6 +128,7 @@ class ScoreRequest:
     alphas: tuple[float, ...]
     temperature: float = 1.0
     support: int = 0
+    nets: Nets = NO_NETS
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,9 @@ from torch.nn.functional import pad
 from transformers.cache_utils import Cache
 
 from inspect_lda.decoding.amplify import amplify, known_logits
+from inspect_lda.decoding.known import Logits
+from inspect_lda.decoding.nets import NetRows, Netted
+from inspect_lda.decoding.support import Support
 from inspect_lda.engines.base import Scored, ScoreRequest
 from inspect_lda.engines.composite import AmplifiedLM
 from inspect_lda.engines.prefill import Prefiller, column_mask, padded_ids
@@ -110,22 +113,17 @@ class ForcedScorer:
 
     def _row(self, request: ScoreRequest, after: Tensor, before: Tensor) -> Scored:
         length = len(request.continuation)
-        after, before = after[:length], before[:length]
-        outside = self._outside(after, request.support)
         target = torch.tensor(request.continuation, device=after.device).unsqueeze(-1)
+        after = known_logits(after[:length], self._allowed)
+        before = known_logits(before[:length], self._shared, self._allowed.shape[0])
+        support = _support(after, request.support)
 
         def taken(alpha: float) -> tuple[float, ...]:
-            logits = amplify(
-                after,
-                before,
-                alpha,
-                allowed=self._allowed,
-                shared=self._shared,
-            )
-            if outside is not None:
-                logits = logits.masked_fill(outside, -torch.inf)
-            log_q = torch.log_softmax(logits / request.temperature, dim=-1)
-            if outside is not None:
+            amplified = amplify(after, before, alpha, shared=self._shared)
+            scaled = (each / request.temperature for each in (after, before, amplified))
+            logits = _drawable(Logits(*scaled), request, alpha, support)
+            log_q = torch.log_softmax(logits, dim=-1)
+            if support is not None:
                 # A checkpoint that finds the whole support impossible says none of it.
                 nothing = logits.amax(-1, keepdim=True).isneginf()
                 log_q = log_q.masked_fill(nothing, -torch.inf)
@@ -138,13 +136,29 @@ class ForcedScorer:
             log_p_before=taken(-1.0),
         )
 
-    def _outside(self, after: Tensor, support: int) -> Tensor | None:
-        """The ids `[length, V]` that may not be drawn; None if all may."""
-        if not support:
-            return None
-        logits = known_logits(after, self._allowed)
-        width = min(support, logits.shape[-1])
-        return logits < logits.topk(width, dim=-1).values[:, -1:]
+
+def _support(after: Tensor, size: int) -> Support | None:
+    if not size:
+        return None
+    width = min(size, after.shape[-1])
+    return Support(None, after < after.topk(width, dim=-1).values[:, -1:])
+
+
+def _drawable(
+    logits: Logits, request: ScoreRequest, alpha: float, support: Support | None
+) -> Tensor:
+    """Amplified logits of a continuation's positions `[length, V]`; written to."""
+    length, device = len(logits.amplified), logits.amplified.device
+    rows = [Netted(step, request.nets, alpha, step) for step in range(length)]
+    nets, floor = NetRows.of(rows, device), None
+    if nets is not None:
+        temperature = torch.full((length, 1), request.temperature, device=device)
+        nets.shrink(logits, temperature, support)
+        floor = nets.limit(logits, support).floor
+    for restriction in (support, floor):
+        if restriction is not None:
+            restriction.restrict(logits.amplified)
+    return logits.amplified
 
 
 def how_many_fit(requests: Sequence[ScoreRequest], vocabulary: int) -> int:

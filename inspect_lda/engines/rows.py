@@ -8,6 +8,7 @@ from typing import Any
 
 from inspect_lda.decoding.sample import UniformStream
 from inspect_lda.engines.base import (
+    NO_NETS,
     Completion,
     EngineError,
     Request,
@@ -15,7 +16,7 @@ from inspect_lda.engines.base import (
     TokenLogprobs,
 )
 from inspect_lda.engines.budget import Extent
-from inspect_lda.engines.tally import SupportTally
+from inspect_lda.engines.tally import NetTally, SupportTally
 from inspect_lda.evidence import (
     DIVERGENCE,
     DecisiveToken,
@@ -69,9 +70,9 @@ class RowState:
 
     def __post_init__(self) -> None:
         self.uniforms = UniformStream(self.request.sampling.seed)
-        self.support: SupportTally | None = None
-        if self.request.support:
-            self.support = SupportTally(self.request.support)
+        size, nets = self.request.support, self.request.nets
+        self.support = SupportTally(size) if size else None
+        self.nets = NetTally(nets) if nets != NO_NETS else None
         if len(self.prompt) >= self.decoding.context_length:
             self.stop_reason = "model_length"
         elif self.request.max_tokens < 1:
@@ -120,10 +121,12 @@ class RowState:
         self.kl.append(kl)
         self.implausible += int(implausible)
         self.before_inf += int(before_inf)
+        tail, lost, *net = rest
         if self.support is not None:
-            tail, lost = rest
             self.support.tail.append(tail)
             self.support.lost.append(lost)
+        if self.nets is not None:
+            self.nets.add(*net)
         self.stop_reason = self._stop_reason(token)
 
     def completion(self) -> Completion:
@@ -198,6 +201,7 @@ class RowState:
             ),
             decisive=self._decisive(ratios),
             support=None if self.support is None else self.support.evidence(),
+            nets=None if self.nets is None else self.nets.evidence(),
             per_token=packed,
         )
 

@@ -9,10 +9,11 @@ from torch import Tensor
 from inspect_lda.decoding.batch import Edit, Settings, send
 from inspect_lda.decoding.known import KnownIds
 from inspect_lda.decoding.measure import StepEvidence, is_sound
+from inspect_lda.decoding.nets import NetRows, Netted
 from inspect_lda.decoding.placebo import placebo_order
 from inspect_lda.decoding.scratch import Scratch
 from inspect_lda.decoding.step import Asked, Step, Stepper
-from inspect_lda.engines.base import TokenLogprobs
+from inspect_lda.engines.base import NO_NETS, TokenLogprobs
 from inspect_lda.engines.rows import RowState
 
 CPU_BYTES = 3 << 20
@@ -23,11 +24,12 @@ EVIDENCE = len(StepEvidence._fields)
 
 
 class _Part(NamedTuple):
-    """Rows of the batch that take a step together."""
+    """Rows of the batch that take a step together; some of them have nets."""
 
     rows: slice
     settings: Settings
     scratch: Scratch
+    netted: tuple[int, ...]
 
 
 class Sampler:
@@ -101,6 +103,7 @@ class Sampler:
                 send(uniforms[part.rows], torch.float64, self._device),
                 top,
                 self._placebos(here),
+                nets=self._nets(here, part.netted),
             )
             step = Stepper(self._known, asked, part.scratch, careful)
             packed.append(_packed(step(after[part.rows], before[part.rows])))
@@ -126,7 +129,8 @@ class Sampler:
                 [request.support for request in requests],
             )
             scratch = self._scratch.rows(len(requests))
-            self._cached.append(_Part(here, settings, scratch))
+            netted = tuple(i for i, one in enumerate(requests) if one.nets != NO_NETS)
+            self._cached.append(_Part(here, settings, scratch, netted))
         self._rows = rows
         return self._cached
 
@@ -135,6 +139,16 @@ class Sampler:
             Edit.of(i, rows[i].request.sampling, rows[i].counts, self._device)
             for i in settings.edits
         ]
+
+    def _nets(self, rows: list[RowState], netted: Sequence[int]) -> NetRows | None:
+        if not netted:
+            return None
+        asked = []
+        for index in netted:
+            row = rows[index]
+            one, step = row.request, len(row.tokens)
+            asked.append(Netted(index, one.nets, one.alpha, step, one.placebo))
+        return NetRows.of(asked, self._device)
 
     def _placebos(self, rows: list[RowState]) -> list[tuple[int, Tensor]]:
         found = []

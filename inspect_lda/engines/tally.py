@@ -1,10 +1,12 @@
-"""What a row with a support learns of the rest of the vocabulary, step by step."""
+"""What a row with a support or with nets records, step by step."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from inspect_lda.evidence import SupportEvidence
+from inspect_lda.decoding.settings import Nets
+from inspect_lda.evidence import NETS, NetEvidence, SupportEvidence
 
 
 @dataclass
@@ -49,6 +51,40 @@ class SupportTally:
             audit_tv=_mean(self.audit_tv) if audited else None,
             audit_tv_max=max(self.audit_tv, default=None),
             audit_lost=_mean(self.audit_lost) if audited else None,
+        )
+
+
+@dataclass
+class NetTally:
+    """Collects what becomes a `NetEvidence`; lists hold one value a step.
+
+    Attributes:
+        nets: The nets.
+        alpha: Amplification that was left.
+        dropped: Amplified mass below the floor.
+        steps: How often each net acted.
+    """
+
+    nets: Nets
+    alpha: list[float] = field(default_factory=list)
+    dropped: list[float] = field(default_factory=list)
+    steps: Counter[str] = field(default_factory=Counter)
+
+    def add(self, alpha: float, acted: float, dropped: float) -> None:
+        """Record a step; the values of a `decoding.measure.StepEvidence`."""
+        self.alpha.append(alpha)
+        self.dropped.append(dropped)
+        bits = int(acted)
+        self.steps.update(name for i, name in enumerate(NETS) if bits >> i & 1)
+
+    def evidence(self) -> NetEvidence:
+        """What goes into the log."""
+        return NetEvidence(
+            settings=self.nets.settings(),
+            steps={name: self.steps[name] for name in NETS if self.steps[name]},
+            alpha_mean=_mean(self.alpha),
+            dropped_mean=_mean(self.dropped),
+            lower_bound=self.nets.plausibility > 0,
         )
 
 

@@ -116,7 +116,8 @@ def test_evidence_is_what_float64_says() -> None:
             abs=2e-5,
         )
         rare = log_after[ids[0]] < math.log(1e-3) + log_after.max()
-        assert evidence[6:] == [float(rare), 0.0, 0.0, 0.0]
+        assert evidence[6:10] == [float(rare), 0.0, 0.0, 0.0]
+        assert evidence[10:] == [pytest.approx(alpha), 0.0, 0.0]
 
 
 def test_the_likeliest_ids_come_with_the_drawn_one() -> None:

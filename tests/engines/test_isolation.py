@@ -152,7 +152,7 @@ def test_a_long_stop_string_beside_a_short_one() -> None:
     row.request = replace(row.request, stop=("bdfhjlnprtvx", "#"))
     for token in tokenizer("..bdfhjlnprtvx", add_special_tokens=False)["input_ids"]:
         assert not row.done
-        row.take(token, [-1.0, -1.0, -1.0, -1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+        row.take(token, [-1.0, -1.0, -1.0, -1.0, 1.0, *[0.0] * 8])
     assert row.stop_reason == "stop"
 
 
@@ -170,5 +170,5 @@ def test_stop_strings_are_looked_for_in_the_text_as_it_is() -> None:
     for stop, reason in (((" .",), "stop"), (("a.",), None), (("a .", "z"), "stop")):
         row = RowState(replace(request(), stop=stop), decoding)
         for token in ids:
-            row.take(token, [-1.0, -1.0, -1.0, -1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+            row.take(token, [-1.0, -1.0, -1.0, -1.0, 1.0, *[0.0] * 8])
         assert row.stop_reason == reason

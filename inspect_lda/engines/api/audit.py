@@ -8,10 +8,14 @@ import torch
 from torch import Tensor
 
 from inspect_lda.decoding.amplify import amplify
+from inspect_lda.decoding.asked import Asked
 from inspect_lda.decoding.batch import Edit, Settings
-from inspect_lda.decoding.distribution import Distribution
-from inspect_lda.decoding.truncate import truncate
+from inspect_lda.decoding.known import KnownIds
+from inspect_lda.decoding.scratch import Scratch
+from inspect_lda.decoding.step import Stepper
+from inspect_lda.engines.api.choosing import Plain
 from inspect_lda.engines.api.listing import Listing
+from inspect_lda.engines.api.stepping import CPU, nets_of
 from inspect_lda.engines.api.support import Support
 from inspect_lda.engines.rows import RowState
 
@@ -56,37 +60,47 @@ def audit(
         whole: All of `after`, and all of `before`.
         barred: Ids that are no token.
     """
-    a, b = _vectors(*whole)
-    a[:, list(barred)] = -torch.inf
-    inside = torch.zeros(1, a.shape[-1], dtype=torch.bool)
+    after, before = _vectors(*whole)
+    allowed = torch.ones(after.shape[-1], dtype=torch.bool)
+    allowed[list(barred)] = False
+    known = KnownIds(allowed, allowed)
+    inside = torch.zeros(1, known.width, dtype=torch.bool)
     inside[0, list(support.ids)] = True
-    sampling, alpha = row.request.sampling, row.request.alpha
-    settings = Settings.of([sampling], [alpha], a.device)
-    edit = Edit.of(0, sampling, row.counts, a.device)
+    sampling = row.request.sampling
+    settings = Settings.of([sampling], [row.request.alpha], CPU)
+    edits = [Edit.of(0, sampling, row.counts, CPU)] if settings.edits else []
 
-    def scaled(at: float) -> Tensor:
-        logits = settings.scale(amplify(a, b, at)).clone()
-        if settings.edits:
+    def taken(drawable: Tensor | None) -> tuple[Tensor, float]:
+        """Every id's chance, and the mass outside."""
+        choose = Plain(0.5)
+        uniforms = torch.zeros(1, dtype=torch.float64)
+        asked = Asked(
+            settings,
+            edits,
+            uniforms,
+            top=0,
+            drawable=drawable,
+            choose=choose,
+            nets=nets_of(row),
+        )
+        scratch = Scratch.of(1, known.width, CPU)
+        step = Stepper(known, asked, scratch, careful=True)(after, before)
+        return choose.chances, float(step.evidence.lost)
+
+    def lost_at(alpha: float) -> float:
+        logits = settings.scale(amplify(after, before, alpha, allowed=allowed)).clone()
+        for edit in edits:
             edit.apply(logits)
-        return logits
+        outside = ~inside[0]
+        return float(
+            torch.softmax(logits[0, : known.width].double(), -1)[outside].sum()
+        )
 
-    def lost(logits: Tensor) -> float:
-        return float(torch.softmax(logits.double(), dim=-1)[~inside].sum())
-
-    logits = scaled(alpha)
-    drawn = _chances(logits.masked_fill(~inside, -torch.inf), settings)
-    tv = float((drawn - _chances(logits, settings)).abs().sum() / 2)
-    grid = tuple(lost(scaled(at)) for at in alphas_below(alpha))
-    return Audit(tv, lost(logits), grid)
-
-
-def _chances(logits: Tensor, settings: Settings) -> Tensor:
-    """The chance of every id to be drawn, `[1, V]` float64."""
-    spare = torch.empty_like(logits)
-    q = Distribution.of(logits, torch.empty_like(logits))
-    if settings.truncates:
-        q = q.keep(truncate(q, settings, spare, logits.shape[-1]), spare)
-    return q.probabilities(settings.greedy)
+    drawn, lost = taken(inside)
+    everything, _ = taken(None)
+    tv = float((drawn - everything).abs().sum() / 2)
+    grid = tuple(lost_at(alpha) for alpha in alphas_below(row.request.alpha))
+    return Audit(tv, lost, grid)
 
 
 def _vectors(after: Listing, before: Listing) -> tuple[Tensor, Tensor]:

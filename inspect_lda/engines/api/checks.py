@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from inspect_lda.engines.api.dialect import Ids
-from inspect_lda.engines.api.errors import EndpointError, EndpointUnavailable
-from inspect_lda.engines.api.listing import Listing
+from inspect_lda.engines.api.errors import EndpointError, EndpointUnavailable, ShortList
 from inspect_lda.engines.api.wire.base import Ask, Wire
 
 AGREES = 0.05
 """Nats between two ways to ask for one number: more is another number."""
+_REFUSALS = frozenset([400, 413, 422])
 LENGTHS = (1000, 100, 20, 5, 1)
 FEW = 5
 GIVEN = 1024
@@ -25,14 +25,17 @@ def apart(one: Mapping[int, float], two: Mapping[int, float]) -> float:
     return max(0.0 if one[t] == two[t] else abs(one[t] - two[t]) for t in both)
 
 
-async def _lists(wire: Wire, k: int | None) -> Listing | None:
+async def _granted(wire: Wire, k: int | None) -> int:
+    """How many tokens are listed when k are asked for; 0 if the question is refused."""
     try:
         [listing] = await wire.top([wire.fixed_prompt], k)
-    except EndpointUnavailable:
+    except ShortList as short:
+        return short.granted
+    except EndpointError as error:
+        if error.status in _REFUSALS:
+            return 0
         raise
-    except EndpointError:
-        return None
-    return listing
+    return len(listing.logprobs)
 
 
 async def longest_list(wire: Wire) -> tuple[int | None, int | None]:
@@ -42,27 +45,28 @@ async def longest_list(wire: Wire) -> tuple[int | None, int | None]:
     down to the exact limit.
 
     Raises:
-        EndpointError: If not even one token is listed.
+        EndpointError: If it does not list tokens in a way that can be used.
     """
     if wire.profile.whole is not None or wire.able.vocabulary is not None:
-        whole = await _lists(wire, None)
-        if whole is not None:
-            return None, len(whole.logprobs)
+        granted = await _granted(wire, None)
+        if granted and granted == (wire.able.vocabulary or granted):
+            return None, granted
     high = LENGTHS[0] * 2
     for length in LENGTHS:
-        if await _lists(wire, length) is not None:
-            low = length
+        low = await _granted(wire, length)
+        if low == length:
             break
+        if low:  # cut to what it grants
+            return low, None
         high = length
     else:
-        await wire.top([wire.fixed_prompt], 1)
-        low = 1
+        raise wire.endpoint.refuse("it lists no most likely token at all")
     if low == LENGTHS[0]:
         return low, None
-    # Limits are round numbers: the next one up mostly ends the search.
+    # Limits are round numbers: asking for one more mostly ends the search.
     middle = low + 1
     while low < middle < high:
-        if await _lists(wire, middle) is not None:
+        if await _granted(wire, middle) == middle:
             low = middle
         else:
             high = middle

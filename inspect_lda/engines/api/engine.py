@@ -13,7 +13,6 @@ from inspect_lda.engines.api.served import ServedPair, open_pair
 from inspect_lda.engines.api.spec import ApiSpec
 from inspect_lda.engines.api.stepwise import decode_stepwise
 from inspect_lda.engines.base import Completion, Request, Scored, ScoreRequest
-from inspect_lda.errors import LDAError
 
 logger = logging.getLogger(__name__)
 
@@ -46,12 +45,6 @@ class ApiEngine:
 
     async def generate(self, request: Request) -> Completion:
         """Sample one completion."""
-        if request.placebo:
-            raise LDAError(
-                'extra_body["lda"]["placebo"] with engine=api: a placebo hands what '
-                "amplification adds to tokens all over the vocabulary, which endpoints "
-                "do not list. Leave it out, or use engine=transformers"
-            )
         pair = await self.pair()
         self._plan(request)
         rollout = self.rollout(pair, request)
@@ -89,7 +82,9 @@ class ApiEngine:
         """
         pair.check(request)
         lone = request.alpha == 0 and request.evidence == "none"
-        limits = Limits(self.spec.max_lost_mass, self._audit_every(lone))
+        # A placebo's order is one of the support: the whole vocabulary has another.
+        unaudited = lone or request.placebo
+        limits = Limits(self.spec.max_lost_mass, self._audit_every(unaudited))
         view = pair.view(request, lone)
         return Rollout(request, pair.decoding, view, pair.vocabulary, limits)
 
@@ -103,8 +98,8 @@ class ApiEngine:
             fixed = None if self.spec.draft == "auto" else self.spec.draft
             await decode_drafted(rollout, fixed)
 
-    def _audit_every(self, lone: bool) -> int:
-        if lone:
+    def _audit_every(self, never: bool) -> int:
+        if never:
             return 0
         asked = self.spec.audit_every
         return AUDIT_EVERY if asked is None else asked

@@ -43,6 +43,16 @@ class AnswerError(EndpointError):
     """An endpoint answered, but not what was asked: nothing of it is used."""
 
 
+class ShortList(AnswerError):
+    """A list of most likely tokens is shorter than what was asked for.
+
+    Attributes:
+        granted: How many there were.
+    """
+
+    granted = 0
+
+
 def excerpt(body: str) -> str:
     """The beginning of an answer on one line, fit for a terminal."""
     line = "".join(c if c.isprintable() else " " for c in body[: EXCERPT + 1])

@@ -125,13 +125,9 @@ def verdict(able: Capabilities) -> str:
 
 def _promised(endpoint: Endpoint, found: Identity) -> Capabilities:
     """What may be assumed before anything was asked: as little as possible."""
-    notes = (
-        ()
-        if found.profile.tested
-        else (
-            f"the dialect {found.profile.name} is untested: it follows documentation",
-        )
-    )
+    notes: tuple[str, ...] = ()
+    if not found.profile.tested and found.profile.ran is None:
+        notes = (f"the dialect {found.profile.name} is untested: it follows documents",)
     return Capabilities(
         dialect=found.profile.name,
         model=endpoint.model,

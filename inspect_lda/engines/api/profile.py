@@ -41,6 +41,7 @@ class Profile(BaseModel):
         title: As people read it.
         wire: The code that speaks to it; None if no code does.
         tested: The project's tests run against a real one.
+        ran: The real one that the dialect was tried on by hand, if that is all.
         sources: Where this is from.
         refused: Why LDA over it cannot be exact; None if it can.
         route: Where prompts go; with a slash in front, below the server.
@@ -71,6 +72,7 @@ class Profile(BaseModel):
     title: str
     wire: Wire | None = None
     tested: bool = False
+    ran: str | None = None
     sources: tuple[Source, ...] = Field(min_length=1)
     refused: str | None = None
     route: str = "completions"

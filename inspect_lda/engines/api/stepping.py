@@ -7,12 +7,15 @@ from dataclasses import replace
 
 import torch
 
+from inspect_lda.decoding.asked import Asked, Choose
 from inspect_lda.decoding.batch import Edit, Settings
 from inspect_lda.decoding.known import KnownIds
 from inspect_lda.decoding.measure import StepEvidence, is_sound
+from inspect_lda.decoding.nets import NetRows, Netted
+from inspect_lda.decoding.placebo import placebo_order
 from inspect_lda.decoding.scratch import Scratch
-from inspect_lda.decoding.step import Asked, Choose, Step, Stepper
-from inspect_lda.engines.api.columns import Columns, columns_of, rest_bias
+from inspect_lda.decoding.step import Step, Stepper
+from inspect_lda.engines.api.columns import NOTHING, Columns, columns_of, rest_bias
 from inspect_lda.engines.api.support import Support
 from inspect_lda.engines.base import EngineError, TokenLogprobs
 from inspect_lda.engines.rows import RowState
@@ -76,8 +79,10 @@ class RowStepper:
             edits=self._edits(support),
             uniforms=torch.zeros(1, dtype=torch.float64),
             top=min(self.row.request.top_logprobs or 0, len(support.ids)),
+            placebos=_placebos(self.row, width),
             drawable=columns.drawable,
             choose=choose,
+            nets=nets_of(self.row),
         )
         stepper = Stepper(_all_known(width), asked, Scratch.of(1, width, CPU), careful)
         return stepper(columns.after, columns.before)
@@ -92,10 +97,15 @@ class RowStepper:
         bias = {column[t]: v for t, v in sampling.logit_bias.items() if t in column}
         counts = {column[t]: n for t, n in self.row.counts.items() if t in column}
         if not support.whole:
-            alpha, lowered = self.row.request.alpha, self._lowered(support)
-            rest = rest_bias(support, alpha, self._vocabulary, lowered)
-            bias[len(support.ids)] = rest
+            bias[len(support.ids)] = self._rest_bias(support)
         return [Edit.of(0, replace(sampling, logit_bias=bias), counts, CPU)]
+
+    def _rest_bias(self, support: Support) -> float:
+        if self.row.request.nets.soft_threshold:
+            # It acts on single ids: of their sum nothing is known.
+            return NOTHING
+        alpha, lowered = self.row.request.alpha, self._lowered(support)
+        return rest_bias(support, alpha, self._vocabulary, lowered)
 
     def _lowered(self, support: Support) -> int:
         """How many ids outside the support penalties or bias make less likely."""
@@ -118,6 +128,18 @@ class RowStepper:
         row.take(token, values)
         if row.error is not None:
             raise row.error
+
+
+def nets_of(row: RowState) -> NetRows | None:
+    """What holds the row's next step back; None if nothing does."""
+    one, step = row.request, len(row.tokens)
+    return NetRows.of([Netted(0, one.nets, one.alpha, step, one.placebo)], CPU)
+
+
+def _placebos(row: RowState, width: int) -> list[tuple[int, torch.Tensor]]:
+    if not row.request.placebo:
+        return []
+    return [(0, placebo_order(row.request.sampling.seed, len(row.tokens), width))]
 
 
 def _logprobs(support: Support, columns: Sequence[int], step: Step) -> TokenLogprobs:

@@ -1,5 +1,7 @@
 """What a step draws from, on real servers, against float32 transformers."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -8,7 +10,7 @@ from inspect_lda.engines.api.choosing import Plain
 from inspect_lda.engines.api.served import ServedPair as Opened
 from inspect_lda.engines.api.stepping import RowStepper
 from inspect_lda.engines.api.support import Support
-from inspect_lda.engines.base import Request
+from inspect_lda.engines.base import Nets, Request
 from inspect_lda.engines.rows import RowState
 from tests.engines.api.serving import K, asked, exact, local_engine, serving_engine
 from tests.served.needle import NeedlePair
@@ -93,6 +95,25 @@ async def test_a_seed_says_what_it_says_in_transformers(
             assert getattr(one, name) == pytest.approx(getattr(two, name), abs=1e-3)
         if variant.get("temperature", 1.0) == 1.0:
             assert one.log_p_plain == pytest.approx(two.log_p_plain, abs=1e-3)
+
+
+async def test_nets_hold_back_as_in_transformers(text_pair: ServedPair) -> None:
+    nets = Nets(max_kl_per_token=0.05, plausibility=0.02, alpha_schedule=((0, 0.5),))
+    request = replace(asked(PROMPT, 3.0, seed=2), nets=nets)
+    with local_engine(text_pair.pair) as local:
+        there = await local.generate(request)
+    async with serving_engine(text_pair, audit_every=5) as engine:
+        here = await engine.generate(request)
+    assert here.tokens == there.tokens
+    assert here.evidence is not None
+    assert there.evidence is not None
+    assert here.evidence.nets is not None
+    assert here.evidence.nets == there.evidence.nets.model_copy(  # type: ignore[union-attr]
+        update={
+            "alpha_mean": pytest.approx(there.evidence.nets.alpha_mean, abs=1e-3),  # type: ignore[union-attr]
+            "dropped_mean": pytest.approx(there.evidence.nets.dropped_mean, abs=1e-3),  # type: ignore[union-attr]
+        }
+    )
 
 
 async def test_the_needle_survives(

@@ -95,7 +95,7 @@ async def test_too_much_lost_is_an_error_with_a_way_out(
     prompt = needle_files.prompts[0]
     async with serving_engine(needle_served, **limits) as engine:
         request = asked(prompt, 1.0, support=3, max_tokens=12)
-        with pytest.raises(EngineError, match="max_lost_mass=0.1") as raised:
+        with pytest.raises(EngineError, match=r"max_lost_mass=0\.1") as raised:
             await engine.generate(request)
     said = str(raised.value)
     assert "support of 3 ids" in said

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from inspect_lda.engines.api.errors import AnswerError
+from inspect_lda.engines.api.errors import AnswerError, ShortList
 from inspect_lda.engines.api.listing import Listing
 
 Entry = tuple[int, float]
@@ -90,10 +90,17 @@ def top_listing(
     if vocabulary is not None and wanted is not None:
         wanted = min(wanted, vocabulary)
     if wanted is not None and len(entries) < wanted:
-        raise refuse(
-            f"it returned {len(entries)} log-probabilities where {wanted} were asked",
-            more[:1].upper() + more[1:],
+        short = ShortList(
+            str(
+                refuse(
+                    f"it returned {len(entries)} log-probabilities where {wanted} were "
+                    "asked",
+                    more[:1].upper() + more[1:],
+                )
+            )
         )
+        short.granted = len(entries)
+        raise short
     ranked = _ranked(entries, sampled, refuse)
     whole = k is None or len(entries) == vocabulary
     top = ranked if whole else ranked[:k]
