@@ -1,6 +1,7 @@
 """What can be wrong with two endpoints, found by the engine and named."""
 
-import asyncio
+import itertools
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,7 +18,6 @@ from tests.served.faults import Lot
 from tests.served.proxy import FaultProxy, Rewrite
 from tests.served.replay import replaying
 from tests.served.servers import ServedPair
-from tests.tiny import EOS
 
 PROMPT = (2, 40, 41, 42, 43)
 
@@ -35,15 +35,18 @@ def without_lists(request: dict[str, Any], answer: Any) -> Any:
     return answer
 
 
-def unsteady(nats: float) -> Rewrite:
-    """Another answer to the same question every time, up to so many nats away."""
-    asked_before = iter(range(10**9))
+def unsteady(share: float) -> Rewrite:
+    """Another answer to the same question every time: flatter by up to this share."""
+    before = itertools.count()
 
     def rewrite(request: dict[str, Any], answer: Any) -> Any:
-        shift = nats * (next(asked_before) % 7) / 6
+        factor = 1 - share * (next(before) % 7) / 6
         for step in each_list(answer):
-            for entry in step["top_logprobs"]:
-                entry["logprob"] -= shift
+            entries = step["top_logprobs"]
+            mass = sum(math.exp(one["logprob"]) for one in entries)
+            flat = sum(math.exp(one["logprob"] * factor) for one in entries)
+            for one in entries:
+                one["logprob"] = one["logprob"] * factor + math.log(mass / flat)
         return answer
 
     return rewrite
@@ -58,29 +61,13 @@ def proxied(
         yield replace(served, after=Served(proxy.root, served.after.model)), proxy
 
 
-async def test_a_model_replaced_in_the_middle(text_pair: ServedPair) -> None:
-    with proxied(text_pair) as (served, proxy):
-        async with serving_engine(served, before_top_k=80) as engine:
-            await engine.generate(asked(PROMPT, max_tokens=4))
-            proxy.target = text_pair.before.root
-            long: dict[str, Any] = {"max_tokens": 12, "logit_bias": {EOS: -100.0}}
-            requests = (asked(PROMPT, seed=i, **long) for i in range(45))
-            done = await asyncio.gather(
-                *map(engine.generate, requests), return_exceptions=True
-            )
-    errors = [str(one) for one in done if isinstance(one, BaseException)]
-    assert errors
-    assert all("not the model it was when the run began" in one for one in errors)
-    assert all(f"tiny-after at {proxy.url}" in one for one in errors)
-
-
 async def test_unsteady_answers_are_told(
     text_pair: ServedPair, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with proxied(text_pair, rewrite=unsteady(0.03)) as (served, _):
+    with proxied(text_pair, rewrite=unsteady(0.02)) as (served, _):
         async with serving_engine(served, draft=0) as engine:
             await engine.pair()
-    assert "answers to one question differ by up to 0.0" in caplog.text
+    assert "answers to one question differ by up to 0.1" in caplog.text
 
 
 async def test_other_tokens_behind_the_same_ids(
@@ -89,15 +76,6 @@ async def test_other_tokens_behind_the_same_ids(
     mixed = replace(text_pair, before=byte_pair.before)
     async with serving_engine(mixed) as engine:
         with pytest.raises(LDAError, match=r"before: .* its tokens are not those of"):
-            await engine.generate(asked(PROMPT))
-
-
-async def test_another_number_of_tokens(
-    text_pair: ServedPair, needle_served: ServedPair
-) -> None:
-    mixed = replace(text_pair, before=needle_served.before)
-    async with serving_engine(mixed) as engine:
-        with pytest.raises(LDAError, match=r"640 ids.*320"):
             await engine.generate(asked(PROMPT))
 
 
