@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from inspect_lda.calibration.result import Level
 from inspect_lda.chat import RenderForm
 from inspect_lda.engines import ENGINES, check_engine
 from inspect_lda.errors import LDAError
@@ -94,6 +95,13 @@ class ModelOptions(BaseModel):
     enable_thinking: bool | None = Field(
         default=None, description=f"{_BOOL}; handed to the chat template"
     )
+    self_test: Level = Field(default="quick", description="off, quick or full")
+    allow_noise: bool = Field(default=False, description=_BOOL)
+
+    @field_validator("self_test", mode="before")
+    @classmethod
+    def _yaml_off(cls, value: object) -> object:
+        return "off" if value is False else value  # what YAML 1.1 makes of `off`
 
     @field_validator("engine")
     @classmethod
@@ -112,7 +120,7 @@ class ModelOptions(BaseModel):
         """The options that change what is generated, as they appear in the name."""
         silent = {"convention", "device", "max_batch", "trust_remote_code"}
         silent |= {"allow_mixed_quantization", "alpha", "memory_fraction"}
-        silent |= {"before_device", "compile"}
+        silent |= {"before_device", "compile", "self_test", "allow_noise"}
         changed = self.model_dump(exclude=silent, exclude_defaults=True)
         parts = {key: _plain(value) for key, value in changed.items()}
         return {"alpha": _plain(self.alpha), **parts}
