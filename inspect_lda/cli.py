@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from inspect_lda.commands.check import check
+from inspect_lda.commands.output import write
 from inspect_lda.commands.probe import probe
 from inspect_lda.commands.prompts import prompts
 
@@ -14,6 +16,7 @@ def main() -> None:
     """Logit Diff Amplification for Inspect."""
 
 
+main.add_command(check)
 main.add_command(probe)
 main.add_command(prompts)
 
@@ -40,11 +43,11 @@ def report(log: str, png: Path | None, html: Path | None) -> None:
     if png is not None:
         from inspect_lda.report.figure import draw
 
-        _write(png, draw(summary))
+        write(png, draw(summary))
     if html is not None:
         from inspect_lda.report.html import page
 
-        _write(html, page(summary).encode())
+        write(html, page(summary).encode())
 
 
 @main.command()
@@ -65,7 +68,7 @@ def series(logs: tuple[str, ...], png: Path | None) -> None:
     if png is not None:
         from inspect_lda.report.series_figure import draw_series
 
-        _write(png, draw_series(found))
+        write(png, draw_series(found))
 
 
 @main.command()
@@ -97,14 +100,3 @@ def demo(prompts_limit: int | None, alphas: str, max_tokens: int, log_dir: str) 
     click.echo(
         f"Draw it: inspect-lda report {log.location} --png rate.png --html rate.html"
     )
-
-
-def _write(path: Path, content: bytes) -> None:
-    from inspect_lda.errors import LDAError
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    except OSError as error:
-        raise LDAError(f"cannot write {path}: {error.strerror}") from error
-    click.echo(f"Wrote {path}")

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from inspect_lda.calibration.result import Level
 from inspect_lda.endpoint_options import EndpointOptions, check_engine_fits
 from inspect_lda.engines import ENGINES, check_engine
 from inspect_lda.errors import LDAError
@@ -104,6 +105,13 @@ class ModelOptions(NetOptions, EndpointOptions):
     enable_thinking: bool | None = Field(
         default=None, description=f"{BOOL_FORM}; handed to the chat template"
     )
+    self_test: Level = Field(default="quick", description="off, quick or full")
+    allow_noise: bool = Field(default=False, description=BOOL_FORM)
+
+    @field_validator("self_test", mode="before")
+    @classmethod
+    def _yaml_off(cls, value: object) -> object:
+        return "off" if value is False else value  # what YAML 1.1 makes of `off`
 
     @field_validator("engine")
     @classmethod
@@ -130,6 +138,7 @@ class ModelOptions(NetOptions, EndpointOptions):
         silent |= {"allow_mixed_quantization", "alpha", "memory_fraction"}
         silent |= {"before_device", "compile", "support", *NetOptions.model_fields}
         silent |= {"dialect", "before_dialect", "price_in", "price_out"}
+        silent |= {"self_test", "allow_noise"}
         changed = self.model_dump(exclude=silent, exclude_defaults=True)
         parts = {key: _plain(value) for key, value in changed.items()}
         if self.support_size != DEFAULT_SUPPORT[self.engine]:

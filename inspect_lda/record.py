@@ -17,6 +17,7 @@ from inspect_ai.model import (
     StopReason,
 )
 
+from inspect_lda.calibration.result import NoiseRecord
 from inspect_lda.chat.render import ChatRenderer, Prompt
 from inspect_lda.engines.base import Cost, Engine
 from inspect_lda.evidence import Evidence, TargetScore
@@ -86,6 +87,7 @@ class Call:
         prompt: The rendered conversation.
         settings: How to sample.
         facts: Which pair it runs on.
+        noise: What the pair's self-test says of the request's alphas.
     """
 
     model: str
@@ -94,6 +96,7 @@ class Call:
     prompt: Prompt
     settings: Settings
     facts: Facts
+    noise: NoiseRecord
 
     def answer(
         self,
@@ -132,6 +135,7 @@ class Call:
             "after": self.facts.after,
             "before": self.facts.before,
             "engine": self.facts.engine,
+            "noise": self.noise.model_dump(mode="json"),
             "evidence": [item.model_dump(mode="json") for item in evidence],
         }
         if score is not None:
@@ -164,6 +168,7 @@ def _response(output: ModelOutput, metadata: dict[str, Any]) -> dict[str, Any]:
     evidence = metadata["evidence"] or [{}] * len(output.choices)
     response: dict[str, Any] = {
         "coefficients": metadata["coefficients"],
+        "noise": metadata["noise"],
         "choices": [
             {
                 "text": choice.message.text,

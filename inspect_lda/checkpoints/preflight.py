@@ -95,7 +95,7 @@ def _check_quantization(
     configs: "tuple[PreTrainedConfig, PreTrainedConfig]",
     allowed: bool,
 ) -> list[str]:
-    ours, theirs = (_quantization(config) for config in configs)
+    ours, theirs = (quantization(config) for config in configs)
     if ours == theirs:
         return []
     text = (
@@ -111,7 +111,7 @@ def _check_quantization(
     return [f"{text}: the difference holds quantisation error"]
 
 
-def _quantization(config: "PreTrainedConfig") -> str | None:
+def quantization(config: "PreTrainedConfig") -> str | None:
     """Method and width, e.g. "bitsandbytes 4-bit"; None for plain weights."""
     found: Any = getattr(config, "quantization_config", None)
     if not found:

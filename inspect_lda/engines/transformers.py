@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import TypeAlias, TypeVar
@@ -74,11 +74,12 @@ class PairDecoder:
             )
         self._sampler = Sampler(self._allowed, self._shared)
         self._forced = ForcedScorer(self.model, self._allowed, self._shared)
+        self.precision = _precision(pair, self.model.dtype)
         self._decoding = Decoding(
             tokenizer=pair.tokenizer,
             eos_ids=pair.eos_ids,
             context_length=pair.context_length,
-            precision=_precision(pair, self.model.dtype),
+            precision=self.precision,
             masked_ids=int((~self._shared).sum()),
         )
 
@@ -213,7 +214,11 @@ class TransformersEngine:
 
     async def pair(self) -> Pair:
         """Load the pair if that has not happened, and return it."""
-        return await _wait(self._scheduler.call(lambda decoder: decoder.pair))
+        return await self.examine(lambda decoder: decoder.pair)
+
+    async def examine(self, function: Callable[[PairDecoder], T]) -> T:
+        """Run a function of the decoder between two steps, and return its result."""
+        return await _wait(self._scheduler.call(function))
 
     async def generate(self, request: Request) -> Completion:
         """Sample one completion; concurrent calls share the batch."""
