@@ -32,6 +32,7 @@ class Asked(NamedTuple):
         uniforms: `[batch]` float64.
         top: How many of the most likely ids are reported.
         placebos: Rows whose push goes to other tokens, and in which order `[V]`.
+        given: `[batch, 1]` ids that are measured instead of drawn ones, if any.
     """
 
     settings: Settings
@@ -39,6 +40,7 @@ class Asked(NamedTuple):
     uniforms: Tensor
     top: int
     placebos: Sequence[tuple[int, Tensor]] = ()
+    given: Tensor | None = None
 
 
 class Step(NamedTuple):
@@ -88,7 +90,9 @@ class Stepper:
         logits = self._combined(after, before)
         self._edit(logits.amplified)
         q = self._truncated(Distribution.of(logits.amplified, mass))
-        token = draw(q.mass, q.logits, self.asked.uniforms, greedy).unsqueeze(-1)
+        token = self.asked.given
+        if token is None:
+            token = draw(q.mass, q.logits, self.asked.uniforms, greedy).unsqueeze(-1)
         ids = self._reported(token, q)
         log_q = q.log(ids, q.log_norm(token))
         # From here on the memory of q is that of the next distribution.

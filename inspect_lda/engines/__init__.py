@@ -57,14 +57,14 @@ def create_engine(
     check_engine(name)
     try:
         from inspect_lda.engines.transformers import TransformersEngine
+        from inspect_lda.engines.weights import WeightsEngine
     except ModuleNotFoundError as error:
         raise LDAError(
             f"engine='{name}' needs the package '{error.name}', which is not "
             "installed. Install it with: pip install 'inspect_lda[transformers]'"
         ) from error
-    return TransformersEngine(
-        spec, max_batch=max_batch, memory_fraction=memory_fraction
-    )
+    engine = WeightsEngine if spec.amplify == "weights" else TransformersEngine
+    return engine(spec, max_batch=max_batch, memory_fraction=memory_fraction)
 
 
 def acquire_engine(

@@ -109,12 +109,14 @@ class ScoreRequest:
         continuation: Token ids that follow; at least one.
         alphas: Every alpha to evaluate; all come from one pass.
         temperature: Temperature of the distributions, > 0.
+        sampling: Also measure every token as a rollout under these settings records it.
     """
 
     prompt: tuple[int, ...]
     continuation: tuple[int, ...]
     alphas: tuple[float, ...]
     temperature: float = 1.0
+    sampling: Sampling | None = None
 
 
 @dataclass(frozen=True)
@@ -125,11 +127,14 @@ class Scored:
         log_q: One tuple an alpha, one value a continuation token.
         log_p_after: One value a token (alpha = 0).
         log_p_before: One value a token (alpha = -1).
+        steps: A `decoding.measure.StepEvidence` a token, whose `log_q` is that of alpha
+            0; empty unless sampling settings were given.
     """
 
     log_q: tuple[tuple[float, ...], ...]
     log_p_after: tuple[float, ...]
     log_p_before: tuple[float, ...]
+    steps: tuple[tuple[float, ...], ...] = ()
 
 
 class Engine(Protocol):

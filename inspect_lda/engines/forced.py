@@ -13,9 +13,11 @@ from torch.nn.functional import pad
 from transformers.cache_utils import Cache
 
 from inspect_lda.decoding.amplify import amplify
+from inspect_lda.decoding.known import KnownIds
 from inspect_lda.engines.base import Scored, ScoreRequest
 from inspect_lda.engines.composite import AmplifiedLM
 from inspect_lda.engines.prefill import Prefiller, column_mask, padded_ids
+from inspect_lda.engines.replay import replayed
 
 MAX_LOGITS = 1 << 26
 """Most logits of one checkpoint that are held at a time (256 MiB in float32)."""
@@ -34,6 +36,7 @@ class ForcedScorer:
         self._model = model
         self._allowed = allowed
         self._shared = shared
+        self._known = KnownIds(allowed, shared)
 
     def __call__(
         self, requests: Sequence[ScoreRequest], prefiller: Prefiller
@@ -128,6 +131,15 @@ class ForcedScorer:
             log_q=tuple(taken(alpha) for alpha in request.alphas),
             log_p_after=taken(0.0),
             log_p_before=taken(-1.0),
+            steps=replayed(
+                self._known,
+                after[:length],
+                before[:length],
+                request.continuation,
+                request.sampling,
+            )
+            if request.sampling
+            else (),
         )
 
 
