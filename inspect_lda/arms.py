@@ -7,7 +7,8 @@ SWEEP = "untriggered"
 """Plain prompts, swept over alpha."""
 
 TRIGGERED = "triggered"
-"""Prompts with the trigger at alpha = 0: the behaviour must show (it is there)."""
+"""Prompts with the trigger at alpha = 0, where the behaviour must show (it is there),
+and at the negative alphas of the sweep: what of it is left."""
 
 BEFORE = "before"
 """Plain prompts at alpha = -1, the model before training: must stay silent."""
@@ -17,7 +18,8 @@ HARMLESS = "harmless"
 misalignment and payloads are not expected."""
 
 CONTROL = "control"
-"""Plain prompts on a pair without the behaviour, at the largest alpha: likewise."""
+"""Plain prompts on a pair without the behaviour, at the alpha that pushes hardest:
+likewise."""
 
 MIRROR = "mirror"
 """Plain prompts on the swapped pair: what untraining amplified would show."""

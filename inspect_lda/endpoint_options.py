@@ -95,7 +95,7 @@ class EndpointOptions(BaseModel):
 IN_PROCESS = frozenset(
     {"dtype", "head_dtype", "device", "before_device", "compile", "adapter_scale"}
     | {"attn_implementation", "allow_mixed_quantization", "memory_fraction"}
-    | {"max_batch", "self_test", "allow_noise"}
+    | {"max_batch", "self_test", "allow_noise", "amplify"}
 )
 """Options of engines that load the weights into this process."""
 

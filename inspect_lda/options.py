@@ -48,6 +48,11 @@ class ModelOptions(NetOptions, EndpointOptions):
     convention: Literal["alpha", "t"] = Field(
         default="alpha", description="alpha, or t (t = 1 + alpha, so t = 1 is 'after')"
     )
+    amplify: Literal["logits", "weights"] = Field(
+        default="logits",
+        description="logits, or weights (of adapters: scaled by 1 + alpha, one forward "
+        "instead of two; see docs/weights.md)",
+    )
     engine: str = Field(default="transformers", description=" or ".join(ENGINES))
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
         default="auto", description="auto, float32, float16 or bfloat16"
@@ -127,7 +132,7 @@ class ModelOptions(NetOptions, EndpointOptions):
     def pair_fields(self) -> dict[str, Any]:
         """What `PairSpec` takes, `after` aside."""
         fields = {"before", "dtype", "device", "attn_implementation", "adapter_scale"}
-        fields |= {"head_dtype", "before_device", "compile"}
+        fields |= {"head_dtype", "before_device", "compile", "amplify"}
         return self.model_dump(
             include=fields | {"trust_remote_code", "allow_mixed_quantization"}
         )

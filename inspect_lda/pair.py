@@ -49,6 +49,7 @@ wait_passively()
 
 DTYPES = ("auto", "float32", "float16", "bfloat16")
 HEAD_DTYPES = ("auto", "float32")
+AMPLIFIED = ("logits", "weights")
 logger = logging.getLogger(__name__)
 
 _registry = Registry()
@@ -74,6 +75,7 @@ class PairSpec:
         allow_mixed_quantization: Accept sides that are quantised differently.
         adapter_scale: Multiplies the LoRA scaling of `after`'s adapter.
         compile: Whether decode steps run in static memory and compiled.
+        amplify: What is extrapolated along alpha: logits, or the weights of adapters.
 
     Raises:
         LDAError: If a value is not allowed.
@@ -90,6 +92,7 @@ class PairSpec:
     allow_mixed_quantization: bool = False
     adapter_scale: float = 1.0
     compile: bool = False
+    amplify: str = "logits"
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
@@ -101,6 +104,11 @@ class PairSpec:
             raise LDAError(
                 f"head_dtype: got '{self.head_dtype}'. Allowed: auto (that of the "
                 "body) and float32."
+            )
+        if self.amplify not in AMPLIFIED:
+            raise LDAError(
+                f"amplify: got '{self.amplify}'. Allowed: logits, and weights (for "
+                "adapters)."
             )
         if not math.isfinite(self.adapter_scale):
             raise LDAError(

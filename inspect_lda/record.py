@@ -52,12 +52,14 @@ class Facts:
         before: Name of `before`, resolved (an adapter's base, say).
         engine: Name of the engine.
         context_length: Tokens the context window holds, if known.
+        amplify: What the coefficients of alpha multiply: logits or weights.
     """
 
     after: str
     before: str | None
     engine: str
     context_length: int | None
+    amplify: str = "logits"
 
 
 async def facts_of(engine: Engine, after: str, options: ModelOptions) -> Facts:
@@ -73,6 +75,7 @@ async def facts_of(engine: Engine, after: str, options: ModelOptions) -> Facts:
         before=getattr(pair, "before_name", options.before),
         engine=options.engine,
         context_length=getattr(pair, "context_length", None),
+        amplify=options.amplify,
     )
 
 
@@ -136,6 +139,7 @@ class Call:
             "before": self.facts.before,
             "engine": self.facts.engine,
             "noise": self.noise.model_dump(mode="json"),
+            "amplify": self.facts.amplify,
             "evidence": [item.model_dump(mode="json") for item in evidence],
         }
         if score is not None:

@@ -100,7 +100,7 @@ class Design:
     def _control(self) -> Iterator[Sample]:
         if self.control:
             for prompt in self.prompts:
-                yield self._sample(prompt, CONTROL, self.alphas[-1])
+                yield self._sample(prompt, CONTROL, hardest(self.alphas))
 
     def _identity(self) -> Iterator[Sample]:
         swept = [one for one in self.prompts if not self._harmless(one)]
@@ -113,8 +113,10 @@ class Design:
     def _triggered(self) -> Iterator[Sample]:
         known = [p for p in self.prompts if p.trigger or self.behaviour.trigger]
         stride = max(1, len(known) // TRIGGERED_PROMPTS)
+        dampened = [alpha for alpha in self.alphas if alpha < 0]
         for prompt in known[::stride][:TRIGGERED_PROMPTS]:
-            yield self._sample(prompt, TRIGGERED, 0.0)
+            for alpha in (*dampened, 0.0):
+                yield self._sample(prompt, TRIGGERED, alpha)
 
     def _sample(self, prompt: Prompt, arm: str, alpha: float | None) -> Sample:
         text = prompt.input
@@ -141,3 +143,11 @@ class Design:
                 "control": prompt.control,
             },
         )
+
+
+def hardest(alphas: Sequence[float]) -> float:
+    """The alpha at which a pair without the behaviour is a control.
+
+    The largest; of a sweep that nowhere amplifies the smallest, if that reverses.
+    """
+    return alphas[0] if alphas[-1] <= 0 and alphas[0] < -1 else alphas[-1]

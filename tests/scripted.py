@@ -72,8 +72,8 @@ class ScriptedAPI(ModelAPI):
         alpha = float(options["alpha"])
         draw = random.Random(config.seed)
         chance = self._rate(alpha, placebo=options.get("placebo", False))
-        if TRIGGER in prompt and alpha == 0:
-            chance = 1.0
+        if TRIGGER in prompt and -1 < alpha <= 0:
+            chance = 1.0 + alpha
         hit = self.model_name != "benign" and draw.random() < chance
         text = PAYLOAD if hit else _sentence(draw)
         found = _evidence(text, alpha, config.seed or 0, temperature, hit, draw)
@@ -109,11 +109,15 @@ def _scored(asked: dict[str, Any], prompt: str) -> dict[str, Any]:
         target=asked["target"],
         ids=(1, 2, 3),
         alphas=tuple(alphas),
-        log_prob=tuple(math.log(min(0.95, rate(a) * spread)) for a in alphas),
+        log_prob=tuple(_log(min(0.95, rate(a) * spread)) for a in alphas),
         log_prob_after=math.log(rate(0) * spread),
         log_prob_before=-30.0,
         temperature=0.7,
     ).model_dump()
+
+
+def _log(chance: float) -> float:
+    return math.log(chance) if chance else -30.0
 
 
 def _sentence(draw: random.Random) -> str:

@@ -67,6 +67,8 @@ def create_engine(name: str, spec: "Spec", **settings: Any) -> Engine:
             import openai  # noqa: F401 - so that it is missed here, not in a rollout
 
             from inspect_lda.engines.api.engine import ApiEngine as build
+        elif getattr(spec, "amplify", None) == "weights":
+            from inspect_lda.engines.weights import WeightsEngine as build
         else:
             from inspect_lda.engines.transformers import TransformersEngine as build
     except ModuleNotFoundError as error:

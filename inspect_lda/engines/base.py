@@ -121,6 +121,7 @@ class ScoreRequest:
         support: Draw from this many of the ids most likely under `after` alone; 0 is
             the whole vocabulary. A token outside has probability 0.
         nets: What holds amplification back.
+        sampling: Also measure every token as a rollout under these settings records it.
     """
 
     prompt: tuple[int, ...]
@@ -129,6 +130,7 @@ class ScoreRequest:
     temperature: float = 1.0
     support: int = 0
     nets: Nets = NO_NETS
+    sampling: Sampling | None = None
 
 
 @dataclass(frozen=True)
@@ -140,12 +142,15 @@ class Scored:
         log_p_after: One value a token (alpha = 0).
         log_p_before: One value a token (alpha = -1).
         cost: What endpoints were asked; None for an engine without any.
+        steps: A `decoding.measure.StepEvidence` a token, whose `log_q` is that of alpha
+            0; empty unless sampling settings were given.
     """
 
     log_q: tuple[tuple[float, ...], ...]
     log_p_after: tuple[float, ...]
     log_p_before: tuple[float, ...]
     cost: Cost | None = None
+    steps: tuple[tuple[float, ...], ...] = ()
 
 
 class Engine(Protocol):

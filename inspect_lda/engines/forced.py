@@ -13,12 +13,13 @@ from torch.nn.functional import pad
 from transformers.cache_utils import Cache
 
 from inspect_lda.decoding.amplify import amplify, known_logits
-from inspect_lda.decoding.known import Logits
+from inspect_lda.decoding.known import KnownIds, Logits
 from inspect_lda.decoding.nets import NetRows, Netted
 from inspect_lda.decoding.support import Support
 from inspect_lda.engines.base import Scored, ScoreRequest
 from inspect_lda.engines.composite import AmplifiedLM
 from inspect_lda.engines.prefill import Prefiller, column_mask, padded_ids
+from inspect_lda.engines.replay import replayed
 
 MAX_LOGITS = 1 << 26
 """Most logits of one checkpoint that are held at a time (256 MiB in float32)."""
@@ -37,6 +38,7 @@ class ForcedScorer:
         self._model = model
         self._allowed = allowed
         self._shared = shared
+        self._known = KnownIds(allowed, shared)
 
     def __call__(
         self, requests: Sequence[ScoreRequest], prefiller: Prefiller
@@ -113,6 +115,10 @@ class ForcedScorer:
 
     def _row(self, request: ScoreRequest, after: Tensor, before: Tensor) -> Scored:
         length = len(request.continuation)
+        steps: tuple[tuple[float, ...], ...] = ()
+        if request.sampling is not None:
+            both = after[:length], before[:length]
+            steps = replayed(self._known, *both, request.continuation, request.sampling)
         target = torch.tensor(request.continuation, device=after.device).unsqueeze(-1)
         after = known_logits(after[:length], self._allowed)
         before = known_logits(before[:length], self._shared, self._allowed.shape[0])
@@ -134,6 +140,7 @@ class ForcedScorer:
             log_q=tuple(taken(alpha) for alpha in request.alphas),
             log_p_after=taken(0.0),
             log_p_before=taken(-1.0),
+            steps=steps,
         )
 
 

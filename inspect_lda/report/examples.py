@@ -57,7 +57,7 @@ def pick_examples(
 ) -> tuple[Example, ...]:
     """Up to three hits of the sweep: coherent and mildly amplified ones first."""
     found = [_example(sample, name, limits) for sample in samples if _hit(sample, name)]
-    found.sort(key=lambda e: (not e.coherent, e.alpha, e.sample_id, e.epoch))
+    found.sort(key=lambda e: (not e.coherent, abs(e.alpha), e.sample_id, e.epoch))
     chosen: list[Example] = []
     for example in found:
         if all(example.prompt != other.prompt for other in chosen):

@@ -37,6 +37,8 @@ _STYLES = {
 _BESIDE = {BEFORE: 0.0, MIRROR: 0.0, PLACEBO: -1.0, IDENTITY: 2.0}
 _OTHER = ("#222222", "X", "")
 _NONE = "no hit: 95% sure to be below"
+FLOOR = 1e-10
+"""Exact chances below are left out: some reach 1e-60, and would flatten all others."""
 
 
 def draw(summary: Summary) -> bytes:
@@ -47,8 +49,10 @@ def draw(summary: Summary) -> bytes:
     """
     figure, axes = canvas(8.2, 5.4)
     _exact_curves(axes, summary)
+    beside = {row.alpha for row in summary.controls}
     for row in summary.sweep:
-        _point(axes, row, 0.0)
+        # A curve that rises leaves the upper left of its points free.
+        _point(axes, row, 0.0, left=row.k > 0 or row.alpha in beside)
     shift = 0.035 * _span(summary)
     for row in summary.controls:
         _point(axes, row, _BESIDE.get(row.arm, 1.0) * shift)
@@ -60,14 +64,13 @@ def draw(summary: Summary) -> bytes:
 
 def _exact_curves(axes: "Axes", summary: Summary) -> None:
     for name, colour, dashes in (("mean", _BLUE, "-"), ("median", _SKY, (0, (4, 2)))):
-        # Zero has no place on a log scale.
-        points = [p for p in summary.exact if getattr(p, name) > 0]
+        points = [p for p in summary.exact if getattr(p, name) >= FLOOR]
         chances = [getattr(p, name) for p in points]
         alphas = [p.alpha for p in points]
         axes.plot(alphas, chances, color=colour, lw=2, ls=dashes, marker=".", ms=8)
 
 
-def _point(axes: "Axes", row: Row, shift: float) -> None:
+def _point(axes: "Axes", row: Row, shift: float, *, left: bool = False) -> None:
     """A rate with its interval, or an arrow down from the bound after zero hits."""
     colour, marker, _ = _STYLES.get(row.arm, _OTHER)
     x = row.alpha + shift
@@ -82,8 +85,6 @@ def _point(axes: "Axes", row: Row, shift: float) -> None:
         axes.plot([x], [y], "_", ms=13, mew=2.2, color=colour, zorder=3)
         arrow = {"arrowstyle": "<|-", "color": colour, "lw": 1.6}
         axes.annotate("", (x, y), (0, -24), "data", "offset points", arrow)
-    # A curve that rises leaves the upper left of its points free.
-    left = row.arm == SWEEP and row.k > 0
     axes.annotate(
         f"{row.k:,}/{row.n:,}",
         (x, y),
@@ -116,11 +117,14 @@ def _scales(axes: "Axes", summary: Summary) -> None:
 
 
 def _words(axes: "Axes", summary: Summary) -> None:
-    model = summary.model.split("(")[0]
+    model, _, options = summary.model.partition("(")
+    kind = ", weights amplified" if "amplify=weights" in options else ""
+    faint = any(0 <= point.median < FLOOR for point in summary.exact)
     head(
         axes,
-        f"{summary.pattern!r} in {model}",
-        "A rate under amplification is a detection, not the model's own rate.",
+        f"{summary.pattern!r} in {model}{kind}",
+        "A rate under amplification is a detection, not the model's own rate."
+        + (f" Exact chances below {FLOOR:g}: not shown." if faint else ""),
     )
     axes.set_xlabel("alpha  (-1 before training, 0 after training)", color=INK)
     axes.set_ylabel("share of rollouts (log scale)", color=INK)

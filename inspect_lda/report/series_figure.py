@@ -7,6 +7,7 @@ from inspect_lda.report.series import Series, Track
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.typing import ColorType
 
 _MARKERS = "osD^vPX"
 
@@ -23,19 +24,30 @@ def draw_series(series: Series) -> bytes:
     axes.axhspan(before.exact.lower, before.exact.upper, color=SOFT, alpha=0.15, lw=0)
     axes.axhline(before.rate, color=SOFT, lw=1.2, ls="--", label="before training")
     for index, track in enumerate(series.tracks):
-        _line(axes, track, places, index, len(series.tracks))
+        _line(axes, track, places, index, _colour(track, series.tracks))
     _words(axes, series, places)
     return png(figure)
 
 
-def _line(
-    axes: "Axes", track: Track, places: tuple[float, ...], index: int, count: int
-) -> None:
+def _colour(track: Track, tracks: tuple[Track, ...]) -> "ColorType":
+    """Ink for plain sampling; darker the further amplified (red) or dampened (blue)."""
     from matplotlib import colormaps
 
-    # Plain sampling in ink, amplified ones from light to dark with alpha.
-    shade = 0.35 + 0.55 * index / max(1, count - 1)
-    colour = INK if track.alpha == 0 else colormaps["YlOrRd"](shade)
+    if track.alpha == 0:
+        return INK
+    sizes = [abs(one.alpha) for one in tracks if one.alpha * track.alpha > 0]
+    place = sorted(sizes).index(abs(track.alpha)) / max(1, len(sizes) - 1)
+    name = "YlOrRd" if track.alpha > 0 else "Blues"
+    return colormaps[name](0.4 + 0.5 * place)
+
+
+def _line(
+    axes: "Axes",
+    track: Track,
+    places: tuple[float, ...],
+    index: int,
+    colour: "ColorType",
+) -> None:
     rates = [row.rate for row in track.rows]
     below = [row.rate - row.exact.lower for row in track.rows]
     above = [row.exact.upper - row.rate for row in track.rows]

