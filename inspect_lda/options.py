@@ -11,12 +11,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from inspect_lda.calibration.choice import chosen
 from inspect_lda.chat import RenderForm
 from inspect_lda.engines import ENGINES, check_engine
 from inspect_lda.errors import LDAError
 from inspect_lda.evidence import EvidenceLevel
 from inspect_lda.naming import format_name, parse_name
-from inspect_lda.values import Alpha, Number, Text, Whole, read
+from inspect_lda.values import AUTO, Alpha, AlphaOrAuto, Number, Text, Whole, read
 
 _BOOL = "true or false"
 _ALPHA = (
@@ -36,7 +37,15 @@ class ModelOptions(BaseModel):
         "commas); left out for an adapter, whose base it then is",
         examples=["-M before=org/base"],
     )
-    alpha: Alpha = Field(default=1.0, description=_ALPHA, examples=["-M alpha=0.5"])
+    alpha: AlphaOrAuto = Field(
+        default=1.0, description=f"auto, or {_ALPHA}", examples=["-M alpha=0.5"]
+    )
+    kl_budget: Number | None = Field(
+        default=None, gt=0, description="a number above 0 (nats), with alpha=auto"
+    )
+    calibration: Text | None = Field(
+        default=None, description="a file that `inspect-lda alpha --out` wrote"
+    )
     convention: Literal["alpha", "t"] = Field(
         default="alpha", description="alpha, or t (t = 1 + alpha, so t = 1 is 'after')"
     )
@@ -112,7 +121,7 @@ class ModelOptions(BaseModel):
         """The options that change what is generated, as they appear in the name."""
         silent = {"convention", "device", "max_batch", "trust_remote_code"}
         silent |= {"allow_mixed_quantization", "alpha", "memory_fraction"}
-        silent |= {"before_device", "compile"}
+        silent |= {"before_device", "compile", "calibration"}
         changed = self.model_dump(exclude=silent, exclude_defaults=True)
         parts = {key: _plain(value) for key, value in changed.items()}
         return {"alpha": _plain(self.alpha), **parts}
@@ -184,11 +193,12 @@ def read_model(name: str, args: Mapping[str, Any]) -> tuple[str, ModelOptions]:
     after, written = parse_name(name)
     options = read(ModelOptions, {**written, **args}, "-M {key}")
     if options.convention == "t":
-        if "alpha" not in args:
+        if "alpha" not in args or options.alpha == AUTO:
             raise LDAError(
-                "-M convention='t' says how -M alpha= is read; give -M alpha="
+                "-M convention='t' says how a number in -M alpha= is read; give one"
             )
         options = options.model_copy(update={"alpha": options.alpha - 1})
+    options = options.model_copy(update=chosen(options, {**written, **args}))
     parts = options.name_parts()
     for key, value in written.items():
         if key in args and parts.get(key) != _canonical(key, value):

@@ -31,14 +31,16 @@ from inspect_lda import engines
 from inspect_lda.chat.render import ChatRenderer
 from inspect_lda.engines.base import Engine
 from inspect_lda.errors import LDAError
+from inspect_lda.options import ModelOptions, read_model, read_request
 from inspect_lda.options import model_name as name_of
-from inspect_lda.options import read_model
 from inspect_lda.record import Call, facts_of
 from inspect_lda.sampling import sample
 from inspect_lda.scoring import score
 from inspect_lda.settings import DEFAULT_MAX_TOKENS, read_config
+from inspect_lda.values import AUTO
 
 if TYPE_CHECKING:
+    from inspect_lda.calibration.result import Calibration
     from inspect_lda.pair import PairSpec
 
 
@@ -85,7 +87,8 @@ class LDAModelAPI(ModelAPI):
         tool_choice: ToolChoice,
         config: GenerateConfig,
     ) -> tuple[ModelOutput, ModelCall]:
-        settings = read_config(config, self.options)
+        options, calibration = await self._options_for(config)
+        settings = read_config(config, options)
         if tools and tool_choice != "auto":
             raise LDAError(
                 f"tool_choice={tool_choice!r}: sampling cannot be forced into a tool "
@@ -95,7 +98,9 @@ class LDAModelAPI(ModelAPI):
         prompt = renderer.render(input, tools, settings.render)
         engine = await self._ready_engine()
         facts = await facts_of(engine, self.after, self.options)
-        call = Call(self.model_name, engine, renderer, prompt, settings, facts)
+        call = Call(
+            self.model_name, engine, renderer, prompt, settings, facts, calibration
+        )
         if settings.score is not None:
             return await score(call, settings.score)
         return await sample(call, tools)
@@ -154,6 +159,24 @@ class LDAModelAPI(ModelAPI):
             engine, self._engine, self._renderer = self._engine, None, None
         if engine is not None:
             engines.release_engine(engine)
+
+    async def _options_for(
+        self, config: GenerateConfig
+    ) -> "tuple[ModelOptions, Calibration | None]":
+        """The options with the alpha that a calibration found, if one is asked for."""
+        options = self.options
+        asked = read_request(config.extra_body)
+        found_one = options.alpha == AUTO or options.calibration is not None
+        if asked.alpha is not None or not found_one:
+            return options, None
+        renderer = await self._ready_renderer()
+        engine = await self._ready_engine()
+        # It brings numpy and scipy, which a fixed alpha does without.
+        from inspect_lda.calibration.automatic import calibration_for
+
+        heat = 1.0 if config.temperature is None else config.temperature
+        found = await calibration_for(engine, renderer, options, heat)
+        return options.model_copy(update={"alpha": found.chosen()}), found
 
     def _spec(self) -> "PairSpec":
         from inspect_lda.pair import PairSpec

@@ -17,6 +17,7 @@ from inspect_ai.model import (
     StopReason,
 )
 
+from inspect_lda.calibration.result import Calibration
 from inspect_lda.chat.render import ChatRenderer, Prompt
 from inspect_lda.engines.base import Engine
 from inspect_lda.evidence import Evidence, TargetScore
@@ -86,6 +87,7 @@ class Call:
         prompt: The rendered conversation.
         settings: How to sample.
         facts: Which pair it runs on.
+        calibration: Where alpha comes from, if it was found.
     """
 
     model: str
@@ -94,6 +96,7 @@ class Call:
     prompt: Prompt
     settings: Settings
     facts: Facts
+    calibration: Calibration | None = None
 
     def answer(
         self,
@@ -131,6 +134,8 @@ class Call:
             "engine": self.facts.engine,
             "evidence": [item.model_dump(mode="json") for item in evidence],
         }
+        if self.calibration is not None:
+            metadata["calibration"] = self.calibration.brief
         if score is not None:
             metadata["score"] = score.model_dump(mode="json")
         return metadata

@@ -110,6 +110,9 @@ def read_config(config: GenerateConfig, options: ModelOptions) -> Settings:
     _refuse_unsupported(config)
     request = read_request(config.extra_body)
     score = request.scoring()
+    alpha = options.alpha if request.alpha is None else request.alpha
+    if isinstance(alpha, str):
+        raise RuntimeError("alpha=auto was not resolved before the request was read")
     sampling = Sampling(
         temperature=_temperature(config),
         top_k=int(_within("top_k", config.top_k, 0, 0, math.inf)),
@@ -127,7 +130,7 @@ def read_config(config: GenerateConfig, options: ModelOptions) -> Settings:
         _refuse_truncated_score(sampling)
     seed = config.seed
     return Settings(
-        alpha=options.alpha if request.alpha is None else request.alpha,
+        alpha=alpha,
         sampling=sampling,
         seed=None if seed is None else int(_within("seed", seed, 0, 0, MAX_SEED)),
         max_tokens=int(

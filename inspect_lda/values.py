@@ -7,13 +7,14 @@ says what is allowed; its example is the way out.
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from inspect_lda.errors import LDAError, nearest
 
 MAX_ALPHA = 1000.0
+AUTO: Literal["auto"] = "auto"
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
@@ -42,6 +43,11 @@ def amplification(value: object) -> float:
     return result + 0.0  # -0.0 is 0, and has its name
 
 
+def amplification_or_auto(value: object) -> float | str:
+    """An alpha, or the word that has it found."""
+    return value if value == AUTO and isinstance(value, str) else amplification(value)
+
+
 def text(value: object) -> str:
     """Non-empty text, also from a whole number (YAML reads `1234567` as one)."""
     if isinstance(value, int) and not isinstance(value, bool):
@@ -63,6 +69,7 @@ def whole(value: object) -> int:
 
 Number = Annotated[float, BeforeValidator(number)]
 Alpha = Annotated[float, BeforeValidator(amplification)]
+AlphaOrAuto = Annotated[float | Literal["auto"], BeforeValidator(amplification_or_auto)]
 Whole = Annotated[int, BeforeValidator(whole)]
 Text = Annotated[str, BeforeValidator(text)]
 

@@ -109,12 +109,26 @@ class ScoreRequest:
         continuation: Token ids that follow; at least one.
         alphas: Every alpha to evaluate; all come from one pass.
         temperature: Temperature of the distributions, > 0.
+        curves: Alphas, each at least 0, at which whole distributions are compared.
     """
 
     prompt: tuple[int, ...]
     continuation: tuple[int, ...]
     alphas: tuple[float, ...]
     temperature: float = 1.0
+    curves: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class TokenCurves:
+    """How the amplified distribution differs from `after` where a token is predicted.
+
+    One tuple an alpha, one value a continuation token; see `decoding.curves.Curves`.
+    """
+
+    kl: tuple[tuple[float, ...], ...]
+    surprise: tuple[tuple[float, ...], ...]
+    implausible: tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -125,11 +139,13 @@ class Scored:
         log_q: One tuple an alpha, one value a continuation token.
         log_p_after: One value a token (alpha = 0).
         log_p_before: One value a token (alpha = -1).
+        curves: The distributions compared, if asked for and if the engine can.
     """
 
     log_q: tuple[tuple[float, ...], ...]
     log_p_after: tuple[float, ...]
     log_p_before: tuple[float, ...]
+    curves: TokenCurves | None = None
 
 
 class Engine(Protocol):

@@ -13,7 +13,8 @@ from torch.nn.functional import pad
 from transformers.cache_utils import Cache
 
 from inspect_lda.decoding.amplify import amplify
-from inspect_lda.engines.base import Scored, ScoreRequest
+from inspect_lda.decoding.curves import curves
+from inspect_lda.engines.base import Scored, ScoreRequest, TokenCurves
 from inspect_lda.engines.composite import AmplifiedLM
 from inspect_lda.engines.prefill import Prefiller, column_mask, padded_ids
 
@@ -128,7 +129,23 @@ class ForcedScorer:
             log_q=tuple(taken(alpha) for alpha in request.alphas),
             log_p_after=taken(0.0),
             log_p_before=taken(-1.0),
+            curves=self._curves(request, after[:length], before[:length]),
         )
+
+    def _curves(
+        self, request: ScoreRequest, after: Tensor, before: Tensor
+    ) -> TokenCurves | None:
+        if not request.curves:
+            return None
+        found = curves(
+            after,
+            before,
+            request.curves,
+            temperature=request.temperature,
+            allowed=self._allowed,
+            shared=self._shared,
+        )
+        return TokenCurves(*(tuple(map(tuple, part.tolist())) for part in found))
 
 
 def how_many_fit(requests: Sequence[ScoreRequest], vocabulary: int) -> int:

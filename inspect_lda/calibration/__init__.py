@@ -1,0 +1,1 @@
+"""Measurements of a pair before a run: what may be amplified, and how far."""
