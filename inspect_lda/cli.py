@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from inspect_lda.commands.alpha import alpha
 from inspect_lda.commands.prompts import prompts
 
 
@@ -13,6 +14,7 @@ def main() -> None:
     """Logit Diff Amplification for Inspect."""
 
 
+main.add_command(alpha)
 main.add_command(prompts)
 
 

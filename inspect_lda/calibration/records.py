@@ -13,29 +13,32 @@ class Frozen(BaseModel):
 
 
 class Settings(Frozen):
-    """How alpha is chosen.
+    """How alpha is chosen; descriptions are what users read of a refused value."""
 
-    Attributes:
-        kl_budget: Most mean KL(q || p_after) a token, nats.
-        margin: Most surprise above that of alpha 0, nats a token.
-        keep: Least share of the coherence at alpha 0.
-        temperature: Of all rollouts and curves.
-        max_tokens: Of all rollouts.
-        seed: Base of the rollouts' own seeds.
-        batch: Rollouts between two looks at their coherence.
-        looks: Most looks at one alpha.
-        levels: Most bisections below the first alpha.
-    """
-
-    kl_budget: float = Field(default=KL_BUDGET, gt=0)
-    margin: float = Field(default=0.2, ge=0)
-    keep: float = Field(default=0.8, gt=0, le=1)
-    temperature: float = Field(default=0.7, gt=0)
-    max_tokens: int = Field(default=32, ge=1)
-    seed: int = 0
-    batch: int = Field(default=32, ge=1)
-    looks: int = Field(default=4, ge=1)
-    levels: int = Field(default=4, ge=1)
+    kl_budget: float = Field(
+        default=KL_BUDGET,
+        gt=0,
+        description="most mean KL(q || p_after) a token, a number of nats above 0",
+    )
+    margin: float = Field(
+        default=0.2,
+        ge=0,
+        description="most surprise above that of alpha 0, nats a token from 0",
+    )
+    keep: float = Field(
+        default=0.8,
+        gt=0,
+        le=1,
+        description="least share of the coherence at alpha 0, above 0 and at most 1",
+    )
+    temperature: float = Field(
+        default=0.7, gt=0, description="of all rollouts and curves, above 0"
+    )
+    max_tokens: int = Field(default=32, ge=1, description="of a rollout, from 1")
+    seed: int = Field(default=0, ge=0, description="of all rollouts, from 0")
+    batch: int = Field(default=32, ge=1, description="rollouts between two looks")
+    looks: int = Field(default=4, ge=1, description="most looks at one alpha")
+    levels: int = Field(default=4, ge=1, description="most bisections below the cap")
 
 
 class PairRecord(Frozen):
