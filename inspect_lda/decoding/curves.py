@@ -91,22 +91,32 @@ def _block(
     peak = log_p.amax(-1, keepdim=True)
     features = torch.stack(
         [
-            torch.ones_like(push),
             push,
             log_p.masked_fill(log_p.isneginf(), 0.0),
             (log_p < peak + math.log(IMPLAUSIBLE)).float(),
         ],
         dim=-1,
     )
+    # Of p_after itself too: what log_softmax loses in a sum of so many terms, 1e-5, is
+    # lost alike at every alpha, and more than some divergences.
+    base = _log_norm(log_p.clone())[1]
     made, q = [], torch.empty_like(push)
     for alpha in alphas:
         torch.add(log_p, push, alpha=alpha, out=q)
-        top = q.amax(-1, keepdim=True)
-        q.sub_(top).exp_()
-        total, *sums = torch.bmm(q.unsqueeze(1), features).squeeze(1).unbind(-1)
-        pushed, log_after, implausible = (one / total for one in sums)
-        log_norm = top.squeeze(-1) + total.log()
+        total, log_norm = _log_norm(q)
+        sums = torch.bmm(q.unsqueeze(1), features).squeeze(1) / total.unsqueeze(-1)
+        pushed, log_after, implausible = sums.unbind(-1)
         # Rounding may leave a divergence of nothing a little below it.
-        kl = (alpha * pushed - log_norm).clamp_(min=0.0)
+        kl = (alpha * pushed - (log_norm - base)).clamp_(min=0.0)
         made.append(torch.stack([kl, -log_after, implausible]))
     return torch.stack(made, dim=1)
+
+
+def _log_norm(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Sum of exponentials of `[rows, V]` logits, which it leaves there, and its log.
+
+    The sum is relative to the largest of a row, the logarithm is not.
+    """
+    top = logits.amax(-1, keepdim=True)
+    total = logits.sub_(top).exp_().sum(-1)
+    return total, top.squeeze(-1) + total.log()
