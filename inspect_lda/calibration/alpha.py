@@ -173,6 +173,7 @@ def _reference(base: Sequence[Rollout], limits: Limits) -> Reference:
         rollouts=len(base),
         tokens=int(tokens.sum()),
         coherent=sum(limits.admit(one.reading) for one in base),
+        limits=limits,
         pair_kl=float(mean),
         pair_kl_se=float(error),
         surprise=-sum(one.log_p for one in base) / float(tokens.sum()),

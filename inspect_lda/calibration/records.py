@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from inspect_lda.statistics.coherence import Limits
+
 KL_BUDGET = 0.5
 """Nats a token: text stays text, on all embedded pairs (docs/alpha.md)."""
 
@@ -113,6 +115,7 @@ class Reference(Frozen):
         rollouts: How many.
         tokens: How many tokens they have.
         coherent: How many are coherent by limits taken from themselves.
+        limits: These limits: `statistics.coherence.Limits`.
         pair_kl: Mean KL(after || before) a token.
         pair_kl_se: Its standard error, clustered by prompt.
         surprise: Mean -log p_after of the tokens that were drawn.
@@ -121,6 +124,7 @@ class Reference(Frozen):
     rollouts: int
     tokens: int
     coherent: int
+    limits: Limits
     pair_kl: float
     pair_kl_se: float
     surprise: float
