@@ -22,7 +22,7 @@ from benchmarks.budget_report import draw, table
 from benchmarks.contest import console, start
 from inspect_lda.calibration.alpha import calibrate
 from inspect_lda.calibration.automatic import pair_record
-from inspect_lda.calibration.result import Calibration
+from inspect_lda.calibration.found import Calibration
 from inspect_lda.calibration.rollouts import Asker
 from inspect_lda.calibration.session import Session
 from inspect_lda.chat.render import ChatRenderer

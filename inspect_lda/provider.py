@@ -40,7 +40,7 @@ from inspect_lda.settings import DEFAULT_MAX_TOKENS, read_config
 from inspect_lda.values import AUTO
 
 if TYPE_CHECKING:
-    from inspect_lda.calibration.result import Calibration
+    from inspect_lda.calibration.found import Calibration
     from inspect_lda.pair import PairSpec
 
 

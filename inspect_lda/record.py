@@ -17,7 +17,7 @@ from inspect_ai.model import (
     StopReason,
 )
 
-from inspect_lda.calibration.result import Calibration
+from inspect_lda.calibration.found import Calibration
 from inspect_lda.chat.render import ChatRenderer, Prompt
 from inspect_lda.engines.base import Engine
 from inspect_lda.evidence import Evidence, TargetScore

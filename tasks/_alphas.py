@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from inspect_lda.arms import label
-from inspect_lda.calibration.result import LARGEST
+from inspect_lda.calibration.found import LARGEST
 from inspect_lda.errors import LDAError
 from inspect_lda.tasks._calibrated import calibrated_alphas
 

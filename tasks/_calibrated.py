@@ -9,7 +9,7 @@ from pathlib import Path
 
 from inspect_ai.model import Model, get_model
 
-from inspect_lda.calibration.result import Calibration, read
+from inspect_lda.calibration.found import Calibration, read
 from inspect_lda.errors import LDAError
 from inspect_lda.naming import parse_name
 from inspect_lda.tasks._behaviour import require_lda

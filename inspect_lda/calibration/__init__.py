@@ -1,1 +1,1 @@
-"""Measurements of a pair before a run: what may be amplified, and how far."""
+"""What a pair can honestly be asked: its numerical noise, its signal, its weights."""

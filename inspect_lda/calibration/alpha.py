@@ -25,13 +25,13 @@ from inspect_lda.calibration.curves import (
     clustered_mean,
     pool,
 )
+from inspect_lda.calibration.found import LARGEST, Calibration, Limit
 from inspect_lda.calibration.records import (
     PairRecord,
     Point,
     Reference,
     Settings,
 )
-from inspect_lda.calibration.result import LARGEST, Calibration, Limit
 from inspect_lda.calibration.rollouts import Asker, Progress
 from inspect_lda.engines.base import Engine
 from inspect_lda.errors import LDAError

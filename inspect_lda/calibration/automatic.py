@@ -15,9 +15,9 @@ from concurrent.futures import Future
 from typing import Any
 
 from inspect_lda.calibration.alpha import calibrate
+from inspect_lda.calibration.found import Calibration, read
 from inspect_lda.calibration.prompts import COUNT, PROMPTS, render
 from inspect_lda.calibration.records import KL_BUDGET, PairRecord, Settings
-from inspect_lda.calibration.result import Calibration, read
 from inspect_lda.chat.render import ChatRenderer
 from inspect_lda.engines.base import Engine
 from inspect_lda.errors import LDAError
@@ -30,7 +30,11 @@ _lock = threading.Lock()
 
 
 async def calibration_for(
-    engine: Engine, renderer: ChatRenderer, options: ModelOptions, temperature: float
+    engine: Engine,
+    renderer: ChatRenderer,
+    options: ModelOptions,
+    temperature: float,
+    honest_alpha: float | None = None,
 ) -> Calibration:
     """What `-M calibration=FILE` holds, or what `-M alpha=auto` finds.
 
@@ -39,6 +43,7 @@ async def calibration_for(
         renderer: Of the model.
         options: Of the model.
         temperature: Of the request; 0 is calibrated at 1.
+        honest_alpha: Largest alpha by the self-test, if it was run.
 
     Raises:
         LDAError: If the file belongs to another pair, template or temperature, or the
@@ -66,12 +71,18 @@ async def calibration_for(
         )
         logger.info("%s: finding alpha by %s", pair.after, settings)
         calibration = await calibrate(
-            engine, renderer.tokenizer, asked, pair, settings, progress=_log
+            engine,
+            renderer.tokenizer,
+            asked,
+            pair,
+            settings,
+            honest_alpha=honest_alpha,
+            progress=_log,
         )
         logger.info("%s: alpha %s", pair.after, calibration.alpha)
         return calibration
 
-    return await _once((pair, settings, *written), find)
+    return await _once((pair, settings, *written, honest_alpha), find)
 
 
 async def pair_record(engine: Engine, name: str) -> PairRecord:

@@ -3,8 +3,8 @@
 from collections.abc import Container
 from typing import Any, Protocol
 
+from inspect_lda.calibration.found import read
 from inspect_lda.calibration.records import KL_BUDGET
-from inspect_lda.calibration.result import read
 from inspect_lda.errors import LDAError
 from inspect_lda.values import AUTO
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from inspect_lda.calibration.found import LARGEST
 from inspect_lda.calibration.records import Point
-from inspect_lda.calibration.result import LARGEST
 from inspect_lda.engines.base import TokenCurves
 
 Array = NDArray[np.float64]

@@ -36,7 +36,7 @@ class Settings(Frozen):
     temperature: float = Field(
         default=0.7, gt=0, description="of all rollouts and curves, above 0"
     )
-    max_tokens: int = Field(default=32, ge=1, description="of a rollout, from 1")
+    max_tokens: int = Field(default=32, ge=4, description="of a rollout, from 4")
     seed: int = Field(default=0, ge=0, description="of all rollouts, from 0")
     batch: int = Field(default=32, ge=1, description="rollouts between two looks")
     looks: int = Field(default=4, ge=1, description="most looks at one alpha")

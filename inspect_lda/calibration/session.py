@@ -9,9 +9,9 @@ from inspect_lda.calibration.alpha import calibrate, silent
 from inspect_lda.calibration.asked import Asked
 from inspect_lda.calibration.automatic import pair_record
 from inspect_lda.calibration.cost import plan
+from inspect_lda.calibration.found import Calibration
 from inspect_lda.calibration.prompts import render
 from inspect_lda.calibration.records import Settings
-from inspect_lda.calibration.result import Calibration
 from inspect_lda.calibration.rollouts import Asker, Progress
 from inspect_lda.chat.render import ChatRenderer
 from inspect_lda.engines import create_engine
@@ -88,6 +88,7 @@ class Session:
         spec: str,
         count: int,
         size: Size | None = None,
+        honest_alpha: float | None = None,
         progress: Progress = silent,
     ) -> Calibration:
         """Calibrate, and measure a probe of the planned run if one is.
@@ -96,6 +97,7 @@ class Session:
             spec: The prompt set.
             count: How many of its prompts.
             size: The planned run.
+            honest_alpha: Largest alpha by the self-test, if it was run.
             progress: Told what is being done.
         """
         renderer, engine = self.renderer(), self.engine()
@@ -110,6 +112,7 @@ class Session:
                 asked,
                 record,
                 self.settings,
+                honest_alpha=honest_alpha,
                 progress=progress,
             )
             if size is None or found.alpha is None:

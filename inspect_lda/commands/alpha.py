@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.progress import TimeElapsedColumn as Elapsed
 
 if TYPE_CHECKING:
-    from inspect_lda.calibration.result import Calibration
+    from inspect_lda.calibration.found import Calibration
     from inspect_lda.calibration.rollouts import Progress as Tell
 
 INVALID = 4
@@ -36,6 +36,7 @@ INVALID = 4
 @click.option("--plan-prompts", type=int, help="Prompts of the run to be estimated.")
 @click.option("--plan-epochs", type=int, default=1, show_default=True)
 @click.option("--plan-max-tokens", type=int, default=32, show_default=True)
+@click.option("--honest-alpha", type=float, help="Largest by `inspect-lda check`.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the results.")
 @click.pass_context
 def alpha(
@@ -49,6 +50,7 @@ def alpha(
     plan_prompts: int | None,
     plan_epochs: int,
     plan_max_tokens: int,
+    honest_alpha: float | None,
     out: Path | None,
     **settings: Any,
 ) -> None:
@@ -68,7 +70,9 @@ def alpha(
     if plan_prompts is not None:
         size = Size(plan_prompts, plan_epochs, plan_max_tokens)
     with _progress() as bar:
-        found = asyncio.run(session.run(spec, prompts, size, _teller(bar)))
+        found = asyncio.run(
+            session.run(spec, prompts, size, honest_alpha, _teller(bar))
+        )
     console = Console()
     console.print(calibration_report(found))
     if out is not None:
@@ -113,7 +117,7 @@ def _teller(bar: Progress) -> "Tell":
 
 def _write(found: "Calibration", out: Path, console: Console) -> None:
     """JSON and picture, named after the pair; how to use them."""
-    from inspect_lda.calibration.result import write
+    from inspect_lda.calibration.found import write
     from inspect_lda.errors import LDAError
     from inspect_lda.report.alpha_figure import draw_calibration
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from inspect_lda.calibration.result import Calibration
+from inspect_lda.calibration.found import Calibration
 from inspect_lda.report.canvas import GRID, INK, SOFT, canvas, head, png
 from inspect_lda.statistics.intervals import clopper_pearson
 
@@ -22,6 +22,8 @@ def draw_calibration(found: Calibration) -> bytes:
     if not found.curves:
         raise ValueError(f"nothing to draw: {found.invalid}")
     figure, axes = canvas(8.2, 7.6)
+    from matplotlib.ticker import LogLocator, NullLocator
+
     axes.remove()
     kl, surprise, coherence = figure.subplots(3, sharex=True)
     _kl(kl, found)
@@ -44,7 +46,9 @@ def draw_calibration(found: Calibration) -> bytes:
     head(kl, title, note)
     coherence.set_xscale("log")
     coherence.set_xlabel("alpha (log scale)", color=INK)
+    coherence.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     coherence.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
+    coherence.xaxis.set_minor_locator(NullLocator())
     low, high = _span(found)
     coherence.set_xlim(low, high)
     return png(figure)
@@ -86,8 +90,12 @@ def _surprise(axes: "Axes", found: Calibration) -> None:
 
 def _coherence(axes: "Axes", found: Calibration) -> None:
     reference = found.reference
-    axes.axhline(reference.coherent / reference.rollouts, color=_GREEN, lw=1.2)
-    axes.axhline(found.target, color=SOFT, lw=1.2, ls="--")
+    plain = reference.coherent / reference.rollouts
+    axes.axhline(plain, color=_GREEN, lw=1.2, label="alpha 0")
+    keep = f"{found.settings.keep:.0%} of it"
+    axes.axhline(found.target, color=SOFT, lw=1.2, ls="--", label=keep)
+    axes.plot([], [], "o", color=_GREEN, label="kept")
+    axes.plot([], [], "x", color=SOFT, label="not kept")
     for trial in found.trials:
         share = trial.coherent / trial.rollouts
         bounds = clopper_pearson(trial.coherent, trial.rollouts)
@@ -101,6 +109,7 @@ def _coherence(axes: "Axes", found: Calibration) -> None:
             capsize=4,
             lw=1.6,
         )
+    axes.legend(frameon=False, fontsize=9, loc="lower left", ncols=4)
     axes.set_ylim(0, 1.02)
     axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:g}%")
     axes.set_ylabel("coherent rollouts", color=INK)

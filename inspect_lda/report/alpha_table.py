@@ -7,8 +7,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from inspect_lda.calibration.found import Calibration
 from inspect_lda.calibration.records import Ledger, Plan, Point
-from inspect_lda.calibration.result import Calibration
 
 LIMITS = {
     "kl_budget": "the KL budget",

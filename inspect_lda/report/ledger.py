@@ -6,8 +6,8 @@ from typing import Any
 
 from inspect_ai.log import EvalLog
 
+from inspect_lda.calibration.found import read
 from inspect_lda.calibration.records import Ledger, Plan
-from inspect_lda.calibration.result import read
 from inspect_lda.errors import LDAError
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from inspect_lda.calibration.result import read
+from inspect_lda.calibration.found import read
 from inspect_lda.cli import main
 from tests.tiny import save_checkpoint, tiny_model, tiny_tokenizer
 

@@ -6,6 +6,7 @@ import pytest
 from inspect_ai import Task, task
 from inspect_ai import eval as inspect_eval
 
+from inspect_lda.calibration.found import Calibration, write
 from inspect_lda.calibration.records import (
     Ledger,
     PairRecord,
@@ -13,7 +14,6 @@ from inspect_lda.calibration.records import (
     Reference,
     Settings,
 )
-from inspect_lda.calibration.result import Calibration, write
 from inspect_lda.errors import LDAError
 from inspect_lda.statistics.coherence import ABSOLUTE
 from inspect_lda.tasks._alphas import parse_alphas

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from inspect_lda.calibration.result import Calibration
+from inspect_lda.calibration.found import Calibration
 from inspect_lda.calibration.session import Session, Size
 from tests.tiny import save_checkpoint, tiny_model, tiny_tokenizer
 

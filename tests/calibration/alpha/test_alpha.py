@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from inspect_lda.calibration.found import Calibration, read, write
 from inspect_lda.calibration.records import Ledger
-from inspect_lda.calibration.result import Calibration, read, write
 from inspect_lda.calibration.session import Session
 from inspect_lda.errors import LDAError
-from tests.calibration.conftest import SMALL, Calibrate
+from tests.calibration.alpha.conftest import SMALL, Calibrate
 
 
 def test_the_budget_is_spent_and_the_text_is_checked(found: Calibration) -> None:

@@ -10,7 +10,7 @@ from inspect_ai.model import GenerateConfig, Model, ModelOutput, get_model
 
 import inspect_lda._registry  # noqa: F401 - registers the provider
 from inspect_lda.calibration import automatic
-from inspect_lda.calibration.result import Calibration, write
+from inspect_lda.calibration.found import Calibration, write
 from inspect_lda.errors import LDAError
 from inspect_lda.evidence import evidence_of
 

