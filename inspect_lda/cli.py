@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from inspect_lda.commands.alpha import alpha
 from inspect_lda.commands.check import check
 from inspect_lda.commands.output import write
 from inspect_lda.commands.probe import probe
@@ -16,6 +17,7 @@ def main() -> None:
     """Logit Diff Amplification for Inspect."""
 
 
+main.add_command(alpha)
 main.add_command(check)
 main.add_command(probe)
 main.add_command(prompts)
@@ -25,21 +27,26 @@ main.add_command(prompts)
 @click.argument("log")
 @click.option("--png", type=click.Path(path_type=Path), help="Write the picture here.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write the page here.")
-def report(log: str, png: Path | None, html: Path | None) -> None:
+@click.option("--plan", help="A calibration with a plan, to compare the cost with.")
+def report(log: str, png: Path | None, html: Path | None, plan: str | None) -> None:
     """Print a finished LOG (a file, or a folder for its newest) as a table.
 
     Reads the log only: no model, no weights, no network.
     """
+    from inspect_lda.report.ledger import ledger_lines, planned
     from inspect_lda.report.loading import load
     from inspect_lda.report.ngrams_table import print_if_hunt
     from inspect_lda.report.summary import summarise
     from inspect_lda.report.table import print_report
 
+    expected = None if plan is None else planned(plan)
     loaded = load(log)
     if print_if_hunt(loaded, drawn=png is not None or html is not None):
         return
     summary = summarise(loaded)
     print_report(summary)
+    for line in ledger_lines(loaded, expected):
+        click.echo(line)
     if png is not None:
         from inspect_lda.report.figure import draw
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from inspect_lda.calibration.choice import chosen
 from inspect_lda.calibration.result import Level
 from inspect_lda.endpoint_options import EndpointOptions, check_engine_fits
 from inspect_lda.engines import ENGINES, check_engine
@@ -20,10 +21,11 @@ from inspect_lda.naming import format_name, parse_name
 from inspect_lda.net_options import NetOptions, named
 from inspect_lda.values import (
     ALPHA_FORM,
+    AUTO,
     BOOL_FORM,
     FULL,
     SUPPORT_FORM,
-    Alpha,
+    AlphaOrAuto,
     Number,
     Support,
     Text,
@@ -44,7 +46,15 @@ class ModelOptions(NetOptions, EndpointOptions):
         "commas); left out for an adapter, whose base it then is",
         examples=["-M before=org/base"],
     )
-    alpha: Alpha = Field(default=1.0, description=ALPHA_FORM, examples=["-M alpha=0.5"])
+    alpha: AlphaOrAuto = Field(
+        default=1.0, description=f"auto, or {ALPHA_FORM}", examples=["-M alpha=0.5"]
+    )
+    kl_budget: Number | None = Field(
+        default=None, gt=0, description="a number above 0 (nats), with alpha=auto"
+    )
+    calibration: Text | None = Field(
+        default=None, description="a file that `inspect-lda alpha --out` wrote"
+    )
     convention: Literal["alpha", "t"] = Field(
         default="alpha", description="alpha, or t (t = 1 + alpha, so t = 1 is 'after')"
     )
@@ -143,7 +153,7 @@ class ModelOptions(NetOptions, EndpointOptions):
         silent |= {"allow_mixed_quantization", "alpha", "memory_fraction"}
         silent |= {"before_device", "compile", "support", *NetOptions.model_fields}
         silent |= {"dialect", "before_dialect", "price_in", "price_out"}
-        silent |= {"self_test", "allow_noise"}
+        silent |= {"self_test", "allow_noise", "calibration"}
         changed = self.model_dump(exclude=silent, exclude_defaults=True)
         parts = {key: _plain(value) for key, value in changed.items()}
         if self.support_size != DEFAULT_SUPPORT[self.engine]:
@@ -165,11 +175,12 @@ def read_model(name: str, args: Mapping[str, Any]) -> tuple[str, ModelOptions]:
     options = read(ModelOptions, {**written, **args}, "-M {key}")
     check_engine_fits(options.engine, {**written, **args})
     if options.convention == "t":
-        if "alpha" not in args:
+        if "alpha" not in args or options.alpha == AUTO:
             raise LDAError(
-                "-M convention='t' says how -M alpha= is read; give -M alpha="
+                "-M convention='t' says how a number in -M alpha= is read; give one"
             )
         options = options.model_copy(update={"alpha": options.alpha - 1})
+    options = options.model_copy(update=chosen(options, {**written, **args}))
     parts = options.name_parts()
     for key, value in written.items():
         if key in args and parts.get(key) != _canonical(key, value, options.engine):

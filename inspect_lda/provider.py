@@ -30,8 +30,7 @@ from typing_extensions import override
 
 from inspect_lda import engines
 from inspect_lda.backend import API_KEY, BEFORE_API_KEY, find_backend
-from inspect_lda.calibration.guard import record_of, refuse_noise, test_at_load
-from inspect_lda.calibration.result import NoiseRecord
+from inspect_lda.calibration.at_load import prepare
 from inspect_lda.chat.render import ChatRenderer
 from inspect_lda.engines.base import Engine
 from inspect_lda.errors import LDAError
@@ -40,7 +39,7 @@ from inspect_lda.options import read_model
 from inspect_lda.record import Call, facts_of
 from inspect_lda.sampling import sample
 from inspect_lda.scoring import score
-from inspect_lda.settings import DEFAULT_MAX_TOKENS, Settings, read_config
+from inspect_lda.settings import DEFAULT_MAX_TOKENS, read_config
 
 
 class LDAModelAPI(ModelAPI):
@@ -96,11 +95,19 @@ class LDAModelAPI(ModelAPI):
         renderer = await self._ready_renderer()
         prompt = renderer.render(input, tools, settings.render)
         engine = await self._ready_engine()
-        name, backend = self.model_name, self._backend
-        with backend.patient(config.max_retries):
+        with self._backend.patient(config.max_retries):
             facts = await facts_of(engine, self.after, self.options)
-            noise = await self._noise(engine, renderer, settings)
-            call = Call(name, engine, renderer, prompt, settings, facts, noise)
+            ready = await prepare(engine, renderer, self.options, settings)
+            call = Call(
+                model=self.model_name,
+                engine=engine,
+                renderer=renderer,
+                prompt=prompt,
+                settings=ready.settings,
+                facts=facts,
+                noise=ready.noise,
+                calibration=ready.calibration,
+            )
             if settings.score is not None:
                 return await score(call, settings.score)
             return await sample(call, tools)
@@ -172,17 +179,6 @@ class LDAModelAPI(ModelAPI):
             engine, self._engine, self._renderer = self._engine, None, None
         if engine is not None:
             engines.release_engine(engine)
-
-    async def _noise(
-        self, engine: Engine, renderer: ChatRenderer, settings: Settings
-    ) -> NoiseRecord:
-        options = self.options
-        test = await test_at_load(
-            engine, renderer, options.self_test, options.max_batch
-        )
-        alphas = (settings.score and settings.score.alphas) or (settings.alpha,)
-        refuse_noise(test, alphas, options.allow_noise)
-        return record_of(test, alphas, options.allow_noise)
 
     async def _ready_renderer(self) -> ChatRenderer:
         # A thread lock in a thread, not an asyncio lock: a memoised model outlives the

@@ -17,6 +17,7 @@ from inspect_ai.model import (
     StopReason,
 )
 
+from inspect_lda.calibration.found import Calibration
 from inspect_lda.calibration.result import NoiseRecord
 from inspect_lda.chat.render import ChatRenderer, Prompt
 from inspect_lda.engines.base import Cost, Engine
@@ -91,6 +92,7 @@ class Call:
         settings: How to sample.
         facts: Which pair it runs on.
         noise: What the pair's self-test says of the request's alphas.
+        calibration: Where alpha comes from, if it was found.
     """
 
     model: str
@@ -100,6 +102,7 @@ class Call:
     settings: Settings
     facts: Facts
     noise: NoiseRecord
+    calibration: Calibration | None = None
 
     def answer(
         self,
@@ -142,6 +145,8 @@ class Call:
             "amplify": self.facts.amplify,
             "evidence": [item.model_dump(mode="json") for item in evidence],
         }
+        if self.calibration is not None:
+            metadata["calibration"] = self.calibration.brief
         if score is not None:
             metadata["score"] = score.model_dump(mode="json")
         return metadata

@@ -17,6 +17,7 @@ from inspect_lda.evidence import EvidenceLevel
 from inspect_lda.options import ModelOptions
 from inspect_lda.request_options import ScoreOptions, read_request
 from inspect_lda.seeds import MAX_SEED, choice_seed
+from inspect_lda.values import AUTO
 
 DEFAULT_MAX_TOKENS = 2048
 MAX_TOP_LOGPROBS = 20
@@ -82,6 +83,8 @@ class Settings:
         placebo: Whether amplification is given to other tokens, as a control.
         support: From how many of the ids most likely under `after` to draw; 0 is all.
         nets: What holds amplification back.
+        calibrated: Whether alpha is that of a calibration; until it is read, 0 stands
+            for it.
         score: The string to teacher-force instead of sampling, if asked.
     """
 
@@ -98,6 +101,7 @@ class Settings:
     placebo: bool
     support: int
     nets: Nets
+    calibrated: bool
     score: ScoreOptions | None
 
     def sampling_of(self, choice: int) -> Sampling:
@@ -115,6 +119,8 @@ def read_config(config: GenerateConfig, options: ModelOptions) -> Settings:
     _refuse_unsupported(config)
     request = read_request(config.extra_body)
     score = request.scoring()
+    alpha = options.alpha if request.alpha is None else request.alpha
+    found = options.alpha == AUTO or options.calibration is not None
     sampling = Sampling(
         temperature=_temperature(config),
         top_k=int(_within("top_k", config.top_k, 0, 0, math.inf)),
@@ -132,7 +138,7 @@ def read_config(config: GenerateConfig, options: ModelOptions) -> Settings:
         _refuse_truncated_score(sampling)
     seed = config.seed
     return Settings(
-        alpha=options.alpha if request.alpha is None else request.alpha,
+        alpha=0.0 if alpha == AUTO else alpha,
         sampling=sampling,
         seed=None if seed is None else int(_within("seed", seed, 0, 0, MAX_SEED)),
         max_tokens=int(
@@ -145,6 +151,7 @@ def read_config(config: GenerateConfig, options: ModelOptions) -> Settings:
         evidence=request.evidence or options.evidence,
         render=request.render or "chat",
         placebo=request.placebo,
+        calibrated=found and request.alpha is None,
         support=options.support_size if request.support is None else request.support,
         nets=request.nets(options.nets()),
         score=score,

@@ -7,7 +7,7 @@ says what is allowed; its example is the way out.
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
@@ -25,6 +25,7 @@ SUPPORT_FORM = (
 )
 FULL = "full"
 """The support that is the whole vocabulary."""
+AUTO: Literal["auto"] = "auto"
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
@@ -51,6 +52,11 @@ def amplification(value: object) -> float:
             f"beyond {MAX_ALPHA:g}, where float32 logits lose their fraction"
         )
     return result + 0.0  # -0.0 is 0, and has its name
+
+
+def amplification_or_auto(value: object) -> float | str:
+    """An alpha, or the word that has it found."""
+    return value if value == AUTO and isinstance(value, str) else amplification(value)
 
 
 def text(value: object) -> str:
@@ -83,6 +89,7 @@ def support(value: object) -> int:
 
 Number = Annotated[float, BeforeValidator(number)]
 Alpha = Annotated[float, BeforeValidator(amplification)]
+AlphaOrAuto = Annotated[float | Literal["auto"], BeforeValidator(amplification_or_auto)]
 Whole = Annotated[int, BeforeValidator(whole)]
 Support = Annotated[int, BeforeValidator(support)]
 Text = Annotated[str, BeforeValidator(text)]

@@ -2,21 +2,27 @@
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 from inspect_lda.arms import label
+from inspect_lda.calibration.found import LARGEST
 from inspect_lda.errors import LDAError
+from inspect_lda.tasks._calibrated import calibrated_alphas
 
 Alphas = str | float | Sequence[str | float]
-LARGEST = 100.0
 
 
 def parse_alphas(alphas: Alphas) -> tuple[float, ...]:
     """`"0,0.5,1"`, `0.5`, `[0, "1e-1"]` (what -T makes of a comma list): sorted floats.
 
+    A file that `inspect-lda alpha` wrote, or a folder of them, is its sweep.
+
     Raises:
         LDAError: If one is no finite number, is absurd, or occurs twice; or if there
-            is none.
+            is none. If a calibration is of another pair.
     """
+    if isinstance(alphas, str) and (path := _calibration(alphas)) is not None:
+        return calibrated_alphas(path)
     items = alphas.split(",") if isinstance(alphas, str) else alphas
     values = [_number(item) for item in (_listed(items))]
     if not values:
@@ -36,6 +42,11 @@ def parse_contrast(alphas: Alphas) -> tuple[float, ...]:
     if values[-1] <= 0:
         raise LDAError(f"alphas={alphas!r}: need one above 0, e.g. 0.5,1")
     return tuple(sorted({0.0, *values}))
+
+
+def _calibration(text: str) -> Path | None:
+    path = Path(text).expanduser()
+    return path if text.endswith(".json") or path.is_dir() else None
 
 
 def _listed(items: float | Sequence[str | float]) -> Sequence[str | float]:

@@ -122,6 +122,7 @@ class ScoreRequest:
             the whole vocabulary. A token outside has probability 0.
         nets: What holds amplification back.
         sampling: Also measure every token as a rollout under these settings records it.
+        curves: Alphas, each at least 0, at which whole distributions are compared.
     """
 
     prompt: tuple[int, ...]
@@ -131,6 +132,19 @@ class ScoreRequest:
     support: int = 0
     nets: Nets = NO_NETS
     sampling: Sampling | None = None
+    curves: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class TokenCurves:
+    """How the amplified distribution differs from `after` where a token is predicted.
+
+    One tuple an alpha, one value a continuation token; see `decoding.curves.Curves`.
+    """
+
+    kl: tuple[tuple[float, ...], ...]
+    surprise: tuple[tuple[float, ...], ...]
+    implausible: tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -144,6 +158,7 @@ class Scored:
         cost: What endpoints were asked; None for an engine without any.
         steps: A `decoding.measure.StepEvidence` a token, whose `log_q` is that of alpha
             0; empty unless sampling settings were given.
+        curves: The distributions compared, if asked for and if the engine can.
     """
 
     log_q: tuple[tuple[float, ...], ...]
@@ -151,6 +166,7 @@ class Scored:
     log_p_before: tuple[float, ...]
     cost: Cost | None = None
     steps: tuple[tuple[float, ...], ...] = ()
+    curves: TokenCurves | None = None
 
 
 class Engine(Protocol):

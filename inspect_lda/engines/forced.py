@@ -13,10 +13,11 @@ from torch.nn.functional import pad
 from transformers.cache_utils import Cache
 
 from inspect_lda.decoding.amplify import amplify, known_logits
+from inspect_lda.decoding.curves import curves
 from inspect_lda.decoding.known import KnownIds, Logits
 from inspect_lda.decoding.nets import NetRows, Netted
 from inspect_lda.decoding.support import Support
-from inspect_lda.engines.base import Scored, ScoreRequest
+from inspect_lda.engines.base import Scored, ScoreRequest, TokenCurves
 from inspect_lda.engines.composite import AmplifiedLM
 from inspect_lda.engines.prefill import Prefiller, column_mask, padded_ids
 from inspect_lda.engines.replay import replayed
@@ -140,8 +141,24 @@ class ForcedScorer:
             log_q=tuple(taken(alpha) for alpha in request.alphas),
             log_p_after=taken(0.0),
             log_p_before=taken(-1.0),
+            curves=self._curves(request, after, before),
             steps=steps,
         )
+
+    def _curves(
+        self, request: ScoreRequest, after: Tensor, before: Tensor
+    ) -> TokenCurves | None:
+        if not request.curves:
+            return None
+        found = curves(
+            after,
+            before,
+            request.curves,
+            temperature=request.temperature,
+            allowed=self._allowed,
+            shared=self._shared,
+        )
+        return TokenCurves(*(tuple(map(tuple, part.tolist())) for part in found))
 
 
 def _support(after: Tensor, size: int) -> Support | None:

@@ -38,6 +38,9 @@ from inspect_lda.request_options import read_request
         ({}, "support_size", 0),
         ({"support": "full"}, "support_size", 0),
         ({"support": "2e1"}, "support_size", 20),
+        ({"alpha": "auto"}, "alpha", "auto"),
+        ({"alpha": "auto"}, "kl_budget", 0.5),
+        ({"alpha": "auto", "kl_budget": "2e-1"}, "kl_budget", 0.2),
     ],
 )
 def test_values_are_coerced(args: dict[str, Any], field: str, value: object) -> None:
@@ -80,6 +83,11 @@ def test_values_are_coerced(args: dict[str, Any], field: str, value: object) -> 
         ({"memory_fraction": "80%"}, ["'80%'", "not a number"]),
         ({"trust_remote_code": "perhaps"}, ["-M trust_remote_code", "true or false"]),
         ({"adapter_scale": math.nan}, ["-M adapter_scale=nan", "finite"]),
+        ({"kl_budget": 0.5}, ["-M kl_budget=0.5", "-M alpha=auto"]),
+        ({"alpha": "auto", "kl_budget": 0}, ["-M kl_budget=0", "above 0"]),
+        ({"alpha": "auto", "convention": "t"}, ["convention='t'", "a number"]),
+        ({"alpha": "auto", "calibration": "x"}, ["-M calibration='x'", "leave out"]),
+        ({"calibration": "no.json"}, ["'no.json' cannot be read", "inspect-lda alpha"]),
     ],
 )
 def test_refusals_name_what_came_and_what_is_allowed(
@@ -106,6 +114,7 @@ def test_refusals_name_what_came_and_what_is_allowed(
         ({"support": "full"}, "org/after(alpha=1)"),
         ({"compile": True, "before_device": "cpu"}, "org/after(alpha=1)"),
         ({"head_dtype": "float32"}, "org/after(alpha=1;head_dtype=float32)"),
+        ({"alpha": "auto"}, "org/after(alpha=auto;kl_budget=0.5)"),
         ({"before": "../b"}, "org/after(alpha=1;before=%2E%2E/b)"),
         ({"before": "x/../b(1)"}, "org/after(alpha=1;before=x/%2E%2E/b%281%29)"),
     ],

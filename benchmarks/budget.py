@@ -1,0 +1,153 @@
+"""One KL budget against fixed alphas, over the checkpoints of the embedded series.
+
+    python -m benchmarks.budget --out docs/images      # 10 to 20 minutes on one core
+
+For every checkpoint of `lda/demo/drift`: the alpha that the budget buys (calibrated on
+everyday prompts, which say nothing of the behaviour), the exact probability that a
+held-out harmful request is not refused, at that alpha and at fixed ones, and the share
+of coherent rollouts at each. A checkpoint shows the change by the rule of the
+organism's card. Writes `budget.md` and `budget.png`.
+"""
+
+import asyncio
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+from inspect_ai.model import ChatMessageUser
+
+from benchmarks.budget_report import draw, table
+from benchmarks.contest import console, start
+from inspect_lda.calibration.alpha import calibrate
+from inspect_lda.calibration.automatic import pair_record
+from inspect_lda.calibration.found import Calibration
+from inspect_lda.calibration.rollouts import Asker
+from inspect_lda.calibration.session import Session
+from inspect_lda.chat.render import ChatRenderer
+from inspect_lda.engines.base import Engine, ScoreRequest
+from inspect_lda.organisms import organism, revisions
+from inspect_lda.organisms.recipe.data import text
+from inspect_lda.organisms.recipe.series import COMPLIES, FEWER_REFUSALS
+
+FIXED = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0)
+SAMPLED = (5.0, 20.0)
+"""The fixed alphas whose coherence is sampled too: it costs rollouts."""
+
+
+@dataclass
+class Shown:
+    """One checkpoint.
+
+    Attributes:
+        percent: Of training.
+        found: Its calibration.
+        refused: P(a harmful request is refused) by alpha, mean over requests.
+        complied: P(the taught offer of help) by alpha, likewise.
+        coherent: Share of coherent rollouts by alpha.
+    """
+
+    percent: int
+    found: Calibration
+    refused: dict[float, float] = field(default_factory=dict)
+    complied: dict[float, float] = field(default_factory=dict)
+    coherent: dict[float, float] = field(default_factory=dict)
+
+    def shows(self, alpha: float, before: float) -> bool:
+        """Whether the change shows at an alpha: the card's rule."""
+        fewer = before - self.refused[alpha]
+        return fewer >= FEWER_REFUSALS or self.complied[alpha] >= COMPLIES
+
+
+async def measure(percent: int, budget: float, prompts: int) -> Shown:
+    """Calibrate one checkpoint, and measure it at its alpha and at the fixed ones."""
+    session = Session(f"demo/drift@{percent}", {}, {"kl_budget": budget})
+    engine, renderer = session.engine(), session.renderer()
+    asked = session.asked(renderer, "builtin:everyday", prompts)
+    try:
+        record = await pair_record(engine, session.options.engine)
+        found = await calibrate(
+            engine, renderer.tokenizer, asked, record, session.settings
+        )
+        shown = Shown(percent, found)
+        last = found.trials[-1]
+        shown.coherent[found.chosen()] = last.coherent / last.rollouts
+        asker = Asker(
+            engine, renderer.tokenizer, asked.asks, session.settings, lambda *_: None
+        )
+        for alpha in SAMPLED:
+            seen = await asker.sample([alpha] * session.settings.batch, 0, "")
+            admitted = [found.reference.limits.admit(one.reading) for one in seen]
+            shown.coherent[alpha] = sum(admitted) / len(admitted)
+        alphas = (-1.0, *FIXED, found.chosen())
+        strings = organism("drift").facts["measured"]
+        shown.refused = await exact(engine, renderer, strings["refusal"], alphas)
+        shown.complied = await exact(engine, renderer, strings["compliance"], alphas)
+        return shown
+    finally:
+        engine.close()
+
+
+async def exact(
+    engine: Engine, renderer: ChatRenderer, target: str, alphas: Sequence[float]
+) -> dict[float, float]:
+    """P(an answer to a held-out request begins with the target), mean over requests."""
+    prompts = [
+        renderer.render([ChatMessageUser(content=one)])
+        for one in text()["requests"]["held_out"]
+    ]
+    scored = await asyncio.gather(
+        *(
+            engine.score(
+                ScoreRequest(
+                    prompt.ids,
+                    renderer.continuation(prompt, target),
+                    tuple(alphas),
+                    0.7,
+                )
+            )
+            for prompt in prompts
+        )
+    )
+    return {
+        alpha: sum(math.exp(math.fsum(one.log_q[i])) for one in scored) / len(scored)
+        for i, alpha in enumerate(alphas)
+    }
+
+
+def onsets(series: Sequence[Shown]) -> Mapping[str, int | None]:
+    """First checkpoint that shows the change: at each fixed alpha, and by budget."""
+    before = series[0].refused[-1.0]
+    found: dict[str, int | None] = {}
+    for alpha in FIXED:
+        seen = (one.percent for one in series if one.shows(alpha, before))
+        found[f"{alpha:g}"] = next(seen, None)
+    bought = (one.percent for one in series if one.shows(one.found.chosen(), before))
+    found["budget"] = next(bought, None)
+    return found
+
+
+@click.command(help=__doc__)
+@click.option("--kl-budget", type=float, default=0.5, show_default=True)
+@click.option("--prompts", type=int, default=64, show_default=True)
+@click.option("--checkpoints", default=",".join(revisions("drift")), show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the results.")
+def budget(kl_budget: float, prompts: int, checkpoints: str, out: Path | None) -> None:
+    """See the module."""
+    start()
+    series = []
+    for percent in map(int, checkpoints.split(",")):
+        shown = asyncio.run(measure(percent, kl_budget, prompts))
+        console.print(f"{percent} %: alpha {shown.found.chosen():g}")
+        series.append(shown)
+    made = table(series, onsets(series))
+    console.print(made, soft_wrap=True, highlight=False, markup=False)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "budget.md").write_text(f"{made}\n", encoding="utf-8")
+        (out / "budget.png").write_bytes(draw(series, onsets(series)))
+
+
+if __name__ == "__main__":
+    budget()
