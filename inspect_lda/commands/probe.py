@@ -5,7 +5,6 @@ import os
 from typing import TYPE_CHECKING
 
 import click
-from pydantic import SecretStr
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -40,7 +39,7 @@ def probe(
 ) -> None:
     """Ask MODEL at URL what it can do, and whether LDA over it is exact.
 
-    About twenty small requests; exits 1 if LDA is not possible.
+    About fifty small requests; exits 1 if LDA is not possible.
     """
     able = _asked(url, model, dialect, api_key_env, timeout)
     if as_json:
@@ -54,6 +53,8 @@ def probe(
 def _asked(
     url: str, model: str, dialect: str, key_env: str | None, timeout: float
 ) -> "Capabilities":
+    from pydantic import SecretStr
+
     from inspect_lda.engines.api.address import Address
     from inspect_lda.engines.api.endpoint import Endpoint
     from inspect_lda.engines.api.keys import after_key

@@ -5,11 +5,21 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from inspect_lda.engines.api.dialect import Ids
-from inspect_lda.engines.api.errors import EndpointError, EndpointUnavailable, ShortList
-from inspect_lda.engines.api.wire.base import Ask, Wire
+from inspect_lda.engines.api.errors import (
+    EndpointError,
+    EndpointUnavailable,
+    ShortList,
+    UnknownToken,
+)
+from inspect_lda.engines.api.wire.ask import Ask
+from inspect_lda.engines.api.wire.base import Wire
 
 AGREES = 0.05
 """Nats between two ways to ask for one number: more is another number."""
+BEYOND_NOISE = 5.0
+"""… or this many times the noise, on servers that have more."""
+COMPANY = 16
+"""Prompts asked at once, for the noise that other requests make."""
 _REFUSALS = frozenset([400, 413, 422])
 LENGTHS = (1000, 100, 20, 5, 1)
 FEW = 5
@@ -31,6 +41,8 @@ async def _granted(wire: Wire, k: int | None) -> int:
         [listing] = await wire.top([wire.fixed_prompt], k)
     except ShortList as short:
         return short.granted
+    except UnknownToken:
+        return 0
     except EndpointError as error:
         if error.status in _REFUSALS:
             return 0
@@ -51,8 +63,10 @@ async def longest_list(wire: Wire) -> tuple[int | None, int | None]:
         granted = await _granted(wire, None)
         if granted and granted == (wire.able.vocabulary or granted):
             return None, granted
-    high = LENGTHS[0] * 2
-    for length in LENGTHS:
+    # Where tokens come back as text, a longer list has more that no text tells apart.
+    lengths = LENGTHS if wire.able.token_ids else LENGTHS[2:]
+    high = LENGTHS[0] * 2 if wire.able.token_ids else lengths[0] + 1
+    for length in lengths:
         low = await _granted(wire, length)
         if low == length:
             break
@@ -88,15 +102,24 @@ async def many_prompts(wire: Wire) -> bool:
     except (EndpointError, IndexError):
         return False
     return len(steps) == len(prefixes) and all(
-        apart(listing.logprobs, step) <= AGREES
+        agrees(wire, apart(listing.logprobs, step))
         for listing, step in zip(alone, steps, strict=True)
     )
 
 
+def agrees(wire: Wire, difference: float) -> bool:
+    """Whether two answers that differ so much mean the same number."""
+    return difference <= max(AGREES, BEYOND_NOISE * wire.able.noise)
+
+
 async def noise(wire: Wire, k: int) -> float:
-    """Largest difference between answers to one question, alone and in company."""
+    """Largest difference between answers to one question, alone and in company.
+
+    In half precision a server's rounding depends on what else it computes.
+    """
     fixed = wire.fixed_prompt
-    company = [fixed, fixed[:1], fixed[:3], fixed[:2]]
+    lengths = (1 + i % len(fixed) for i in range(1, COMPANY))
+    company = [fixed, *(fixed[:length] for length in lengths)]
     answers = [
         (await wire.top([fixed], k))[0].logprobs,
         (await wire.top([fixed], k))[0].logprobs,
@@ -119,7 +142,7 @@ async def raw(wire: Wire, k: int) -> bool:
     except EndpointError:
         return False
     step = reply.steps[0] if reply.steps else None
-    return apart(plain.logprobs, dict(step or ())) <= AGREES
+    return agrees(wire, apart(plain.logprobs, dict(step or ())))
 
 
 async def scores_given(wire: Wire, k: int) -> int:
@@ -133,8 +156,8 @@ async def scores_given(wire: Wire, k: int) -> int:
         raise
     except EndpointError:
         return 0
-    below = all(found.logprobs[t] <= plain.floor + AGREES for t in far)
-    if below and apart(plain.logprobs, found.logprobs) <= AGREES:
+    above = max((found.logprobs[t] - plain.floor for t in far), default=0.0)
+    if agrees(wire, above) and agrees(wire, apart(plain.logprobs, found.logprobs)):
         return wire.profile.most_given or GIVEN
     return 0
 
@@ -152,7 +175,7 @@ async def drafts(wire: Wire, k: int) -> bool:
         return False
     return all(
         token in drafted.logprobs
-        and apart(drafted.logprobs, listing.logprobs) <= AGREES
+        and agrees(wire, apart(drafted.logprobs, listing.logprobs))
         for token, drafted, listing in zip(one.tokens, one.listings, alone, strict=True)
     )
 
@@ -177,7 +200,7 @@ async def prompt_logprobs(wire: Wire, k: int) -> tuple[bool, str | None]:
     if found is None:
         return False, None
     value = found[2]
-    if value is not None and abs(value - after_two.logprobs[likely]) <= AGREES:
+    if value is not None and agrees(wire, abs(value - after_two.logprobs[likely])):
         return True, None
     return False, (
         f"prompt log-probabilities are unusable: position 2 is {value} there and "

@@ -91,10 +91,12 @@ class Endpoint:
         """Return the JSON of a route; errors as in `post`."""
         return await self._send("GET", route, None, retries)
 
-    def refuse(self, what: str, way_out: str = "") -> AnswerError:
+    def refuse(
+        self, what: str, way_out: str = "", kind: type[AnswerError] = AnswerError
+    ) -> AnswerError:
         """The error for an answer that cannot be used."""
         hint = f". {way_out}" if way_out else ""
-        return AnswerError(f"{self.model} at {self.address.base}: {what}{hint}")
+        return kind(f"{self.model} at {self.address.base}: {what}{hint}")
 
     def close(self) -> None:
         """Close all connections."""

@@ -44,13 +44,16 @@ class AnswerError(EndpointError):
 
 
 class ShortList(AnswerError):
-    """A list of most likely tokens is shorter than what was asked for.
+    """A list of most likely tokens is shorter than what was asked for."""
 
-    Attributes:
-        granted: How many there were.
-    """
+    def __init__(self, message: str, granted: int = 0) -> None:
+        super().__init__(message)
+        self.granted = granted
+        """How many tokens there were."""
 
-    granted = 0
+
+class UnknownToken(AnswerError):
+    """A token came back as a text that no single token has."""
 
 
 def excerpt(body: str) -> str:

@@ -1,4 +1,4 @@
-"""What an endpoint can really do, found by asking it: about twenty small requests."""
+"""What an endpoint can really do, found by asking it: about fifty small requests."""
 
 from typing import Any
 
@@ -67,9 +67,9 @@ async def _refined(wire: Wire) -> Capabilities:
     def learn(**seen: Any) -> None:
         wire.able = wire.able.model_copy(update=seen)
 
+    learn(noise=await checks.noise(wire, k))
     if wire.profile.many_prompts:
         learn(many_prompts=await checks.many_prompts(wire))
-    learn(noise=await checks.noise(wire, k))
     learn(raw=await checks.raw(wire, k))
     if wire.profile.given is not None:
         learn(scores_ids=wire.profile.most_given or checks.GIVEN)

@@ -8,7 +8,8 @@ import pytest
 from inspect_lda.engines.api.dialect import Ids
 from inspect_lda.engines.api.errors import AnswerError
 from inspect_lda.engines.api.meter import metering
-from inspect_lda.engines.api.wire.base import Ask, Wire
+from inspect_lda.engines.api.wire.ask import Ask
+from inspect_lda.engines.api.wire.base import Wire
 from tests.engines.api.asking import NATS, asked, furthest, ranked
 from tests.served.gguf_files import Checkpoint
 from tests.served.servers import ServedPair

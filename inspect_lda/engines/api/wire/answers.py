@@ -90,17 +90,11 @@ def top_listing(
     if vocabulary is not None and wanted is not None:
         wanted = min(wanted, vocabulary)
     if wanted is not None and len(entries) < wanted:
-        short = ShortList(
-            str(
-                refuse(
-                    f"it returned {len(entries)} log-probabilities where {wanted} were "
-                    "asked",
-                    more[:1].upper() + more[1:],
-                )
-            )
+        short = refuse(
+            f"it returned {len(entries)} log-probabilities where {wanted} were asked",
+            more[:1].upper() + more[1:],
         )
-        short.granted = len(entries)
-        raise short
+        raise ShortList(str(short), granted=len(entries))
     ranked = _ranked(entries, sampled, refuse)
     whole = k is None or len(entries) == vocabulary
     top = ranked if whole else ranked[:k]

@@ -1,10 +1,8 @@
 """What all dialects share: listings asked in batches, checked, and drafted."""
 
-import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 from inspect_lda.engines.api.dialect import Capabilities, Ids
 from inspect_lda.engines.api.endpoint import Endpoint
@@ -12,8 +10,7 @@ from inspect_lda.engines.api.listing import Draft, Listing
 from inspect_lda.engines.api.meter import current_meter
 from inspect_lda.engines.api.profile import Profile
 from inspect_lda.engines.api.wire.answers import Reply, given_listing, top_listing
-
-T = TypeVar("T")
+from inspect_lda.engines.api.wire.ask import Ask, together
 
 ENTRIES = 65_536
 """Log-probabilities one request asks for at most, unless one prompt needs more."""
@@ -21,34 +18,6 @@ FIXED: Ids = (40, 41, 42, 43)
 """A prompt whose ids every vocabulary has; what they mean does not matter."""
 SPARE = 8
 """Ranks asked beyond k where a draft is scored anew: the last ranks may swap."""
-
-
-@dataclass(frozen=True)
-class Ask:
-    """One request, before it has any endpoint's form.
-
-    Attributes:
-        k: Most likely tokens wanted a step; None is the whole vocabulary.
-        n: Tokens to sample.
-        temperature: Temperature of the sampled tokens (not of the listings).
-        truncate: Sample from this many most likely tokens; None samples from all.
-        seed: Seed of the sampled tokens.
-        bias: Added to logits before sampling; only the probe sets it.
-        given: For each prompt, ids whose log-probabilities are wanted.
-    """
-
-    k: int | None
-    n: int = 1
-    temperature: float = 1.0
-    truncate: int | None = None
-    seed: int = 0
-    bias: Mapping[int, float] = field(default_factory=dict)
-    given: tuple[Ids, ...] = ()
-
-    @property
-    def scores(self) -> bool:
-        """Whether only the listing counts, whatever token is sampled."""
-        return self.n == 1 and self.truncate is None
 
 
 class Wire(ABC):
@@ -258,17 +227,3 @@ class Wire(ABC):
         if self.able.many_prompts:
             size = max(1, ENTRIES // (k or self.able.vocabulary or ENTRIES))
         return [prefixes[i : i + size] for i in range(0, len(prefixes), size)]
-
-
-async def together(jobs: Sequence[Awaitable[T]]) -> list[T]:
-    """Run jobs at once; the first failure ends the others and is raised as it is."""
-    if len(jobs) == 1:
-        return [await jobs[0]]
-    tasks = [asyncio.ensure_future(job) for job in jobs]
-    try:
-        return list(await asyncio.gather(*tasks))
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise

@@ -12,7 +12,8 @@ from typing_extensions import override
 
 from inspect_lda.engines.api.dialect import Ids
 from inspect_lda.engines.api.wire.answers import Entry, Reply
-from inspect_lda.engines.api.wire.base import Ask, Wire
+from inspect_lda.engines.api.wire.ask import Ask
+from inspect_lda.engines.api.wire.base import Wire
 
 _PREFIX = "token_id:"
 """vLLM's way of writing an id where the original has text."""
@@ -95,15 +96,16 @@ class Completions(Wire):
         usage: Mapping[str, Any],
     ) -> None:
         """Each prompt was read as it was sent, as far as the server says."""
-        for prefix, choice in zip(prefixes, choices, strict=False):
-            read = choice.get("prompt_token_ids")
+        named = [choice.get("prompt_token_ids") for choice in choices]
+        for prefix, read in zip(prefixes, named, strict=False):
             if read is not None and tuple(read) != prefix:
                 raise self.endpoint.refuse(
                     "it read other prompt tokens than were sent",
                     "Prompts must be taken as they are: is token-id input supported?",
                 )
-        if len(prefixes) == 1:
-            self.check_read(prefixes[0], usage.get("prompt_tokens"))
+        if None in named:
+            sent = tuple(token for prefix in prefixes for token in prefix)
+            self.check_read(sent, usage.get("prompt_tokens"))
 
 
 def _reply(choice: Mapping[str, Any], given: bool) -> Reply:

@@ -17,7 +17,8 @@ from typing_extensions import override
 
 from inspect_lda.engines.api.dialect import Ids
 from inspect_lda.engines.api.wire.answers import Entry, Reply
-from inspect_lda.engines.api.wire.base import Ask, Wire
+from inspect_lda.engines.api.wire.ask import Ask
+from inspect_lda.engines.api.wire.base import Wire
 
 _FORCE = 1e6
 """Added to the logit of the forced token; above any other."""

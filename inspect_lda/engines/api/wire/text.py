@@ -15,9 +15,11 @@ from typing_extensions import override
 
 from inspect_lda.engines.api.dialect import Capabilities, Ids
 from inspect_lda.engines.api.endpoint import Endpoint
+from inspect_lda.engines.api.errors import UnknownToken
 from inspect_lda.engines.api.profile import Profile
 from inspect_lda.engines.api.wire.answers import Reply
-from inspect_lda.engines.api.wire.base import Ask, Wire, together
+from inspect_lda.engines.api.wire.ask import Ask, together
+from inspect_lda.engines.api.wire.base import Wire
 
 _FIXED = "The capital of France is"
 
@@ -104,15 +106,15 @@ class Text(Wire):
         answer = await self.endpoint.post(self.profile.route, body)
         try:
             [choice] = answer["choices"]
-            sampled, entries = _first(choice.get("logprobs") or {})
+            entries = _most_likely(choice.get("logprobs") or {}, self.number(ask.k))
             self.check_read(prefix, (answer.get("usage") or {}).get("prompt_tokens"))
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise self.endpoint.refuse(
                 f"its answer cannot be read ({type(error).__name__}: {error})"
             ) from None
         step = tuple((self._id(text), value) for text, value in entries)
-        tokens = () if sampled is None else (self._id(sampled),)
-        return Reply(tokens, (step,), ended=choice.get("finish_reason") == "stop")
+        # What was sampled is of no use, and may not have a text of its own.
+        return Reply((), (step,), ended=choice.get("finish_reason") == "stop")
 
     def _id(self, text: str) -> int:
         found = self._ids.get(text, ())
@@ -122,6 +124,7 @@ class Text(Wire):
                 "have, so its id is not known",
                 "Serve the model where tokens come back as ids (vLLM, SGLang, "
                 "llama.cpp)",
+                UnknownToken,
             )
         return found[0]
 
@@ -134,12 +137,12 @@ class Text(Wire):
         return table
 
 
-def _first(logprobs: Mapping[str, Any]) -> tuple[str | None, list[tuple[str, float]]]:
-    """The sampled text and the list of the one step, in chat or legacy form."""
+def _most_likely(logprobs: Mapping[str, Any], k: int) -> list[tuple[str, float]]:
+    """The list of the one step, in chat or legacy form; its k most likely."""
     if logprobs.get("content"):
-        one = logprobs["content"][0]
-        tops = [(str(t["token"]), float(t["logprob"])) for t in one["top_logprobs"]]
-        return str(one["token"]), tops
-    listed = logprobs.get("top_logprobs") or [{}]
-    sampled = (logprobs.get("tokens") or [None])[0]
-    return sampled, [(str(text), float(v)) for text, v in (listed[0] or {}).items()]
+        tops = logprobs["content"][0]["top_logprobs"]
+        entries = [(str(top["token"]), float(top["logprob"])) for top in tops]
+    else:
+        listed = (logprobs.get("top_logprobs") or [None])[0] or {}
+        entries = [(str(text), float(value)) for text, value in listed.items()]
+    return sorted(entries, key=lambda one: -one[1])[:k]
