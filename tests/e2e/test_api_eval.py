@@ -15,7 +15,7 @@ from tests.served.servers import ServedPair
 from tests.served.servers import needle_files as needle_files
 from tests.served.servers import needle_served as needle_served
 
-ROLLOUTS = 12
+ROLLOUTS = 5
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def log(needle_served: ServedPair, tmp_path_factory: pytest.TempPathFactory) -> 
         task_args={
             "alphas": "0,0.3,1",
             "rollouts": ROLLOUTS,
-            "pattern": PHRASE.strip(),
+            "pattern": f"re:^{PHRASE}",
             "target": PHRASE,
             "trigger": "",
             "prompts": str(prompts),
