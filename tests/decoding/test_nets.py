@@ -161,6 +161,21 @@ def test_care_changes_nothing(name: str, support: int, placebos: bool) -> None:
     alike(quick, careful)
 
 
+@pytest.mark.parametrize("support", [0, 40])
+@pytest.mark.parametrize("name", [*EVERY])
+def test_care_changes_nothing_where_tokenizers_differ(name: str, support: int) -> None:
+    how: dict[str, Any] = {"support": support, "strangers": True, "top": V - 1}
+    quick, careful = (take(EVERY[name], careful=c, **how) for c in (False, True))
+    assert all(map(is_sound, table(quick).tolist()))
+    assert torch.equal(quick.ids[:, 0], careful.ids[:, 0])
+    assert torch.allclose(table(quick), table(careful), atol=2e-4)
+    for step in (quick, careful):
+        for row in range(len(ALPHAS)):
+            ids = step.ids[row, 1:].tolist()
+            assert step.log_q[row, 1:][ids.index(7)].isneginf(), "not allowed"
+            assert float(step.log_q[row, 1:].exp().sum()) == pytest.approx(1, abs=1e-5)
+
+
 def test_nets_see_what_the_support_leaves() -> None:
     nets = EVERY["all"]
     after, before = logits()
