@@ -13,6 +13,7 @@ from inspect_ai.scorer import SampleScore
 from inspect_lda.arms import SWEEP
 from inspect_lda.errors import LDAError
 from inspect_lda.report.examples import Example, pick_examples
+from inspect_lda.report.spent import spent_line
 from inspect_lda.scorers.metrics import observations
 from inspect_lda.scorers.verdict import same_texts, verdict_of
 from inspect_lda.statistics.sweep import Row, coherence_limits, rows
@@ -52,6 +53,7 @@ class Summary:
         examples: Up to three hits.
         verdict: What the arms say together, if the task asked for that.
         identity: Texts of the identity pair that are those of alpha 0, and all of them.
+        spent: What was asked of endpoints, if any were.
     """
 
     task: str
@@ -70,6 +72,7 @@ class Summary:
     examples: tuple[Example, ...]
     verdict: Verdict | None = None
     identity: tuple[int, int] = (0, 0)
+    spent: str | None = None
 
     def exact_at(self, alpha: float) -> Exact | None:
         """The exact probability at an alpha, if it was computed."""
@@ -107,6 +110,7 @@ def summarise(log: EvalLog) -> Summary:
         examples=pick_examples(scored, name, coherence_limits(seen)),
         verdict=verdict_of(table) if weighed else None,
         identity=same_texts([_sample_score(sample, VERDICT) for sample in weighed]),
+        spent=spent_line(log),
     )
 
 

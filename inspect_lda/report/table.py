@@ -44,6 +44,8 @@ def report(summary: Summary) -> RenderableType:
         parts.append(_table(CONTROL_HEADER, control_lines(summary)))
     parts += [Text(line, style="yellow") for line in unscored_lines(summary)]
     parts += [_transcript(example) for example in summary.examples]
+    if summary.spent:
+        parts.append(Text(summary.spent, style="dim"))
     if summary.examples:
         parts.append(Text(_MARKS, style="dim"))
     parts += [Text(CAVEAT, style="italic"), _where(summary.location)]

@@ -48,6 +48,7 @@ async def longest_list(wire: Wire) -> tuple[int | None, int | None]:
             return low, None
         high = length
     else:
+        await wire.top([wire.fixed_prompt], LENGTHS[-1])  # its words say why
         raise wire.endpoint.refuse("it lists no most likely token at all")
     if low == LENGTHS[0]:
         return low, None

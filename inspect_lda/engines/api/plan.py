@@ -59,7 +59,7 @@ def plan_text(spec: ApiSpec, prompt: int, tokens: int, support: int) -> str:
         f"plan: {spec.after} at {spec.base_url} and {spec.before} at "
         f"{spec.before_base_url}, drawing from {kind}. A completion of {tokens} "
         f"tokens after a prompt of {prompt} takes, token by token, "
-        f"{_told(cost, money)}{fewer}. "
+        f"{told(cost, money)}{fewer}. "
         "Most prompt tokens are those of prefixes sent before, which servers cache"
     )
 
@@ -89,14 +89,15 @@ class Ledger:
         if total.drafted:
             kept = f"; {total.accepted} of {total.drafted} drafted tokens were kept"
         return (
-            f"ledger: {_told(total, self._prices.money(total))} for {self._tokens} "
+            f"ledger: {told(total, self._prices.money(total))} for {self._tokens} "
             f"tokens ({rate:.2f} requests a token), {total.retries} retries{kept}"
         )
 
 
-def _told(cost: Cost, money: float | None) -> str:
+def told(cost: Cost, money: float | None) -> str:
+    """A cost in words."""
     price = "" if money is None else f", price {money:.4g}"
     return (
-        f"{cost.requests} requests, {cost.input_tokens} prompt tokens and "
-        f"{cost.output_tokens} generated ones{price}"
+        f"{cost.requests:,} requests, {cost.input_tokens:,} prompt tokens and "
+        f"{cost.output_tokens:,} generated ones{price}"
     )
