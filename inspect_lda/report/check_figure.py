@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from inspect_lda.calibration.result import Check, SelfTest, honest_text
+from inspect_lda.calibration.document import Check
+from inspect_lda.calibration.result import SelfTest, honest_text
 from inspect_lda.report.canvas import INK, SOFT, canvas, head, png
 from inspect_lda.values import MAX_ALPHA
 
