@@ -10,10 +10,9 @@ import inspect_lda._registry  # noqa: F401 - registers the provider
 from inspect_lda.calibration import guard
 from inspect_lda.errors import LDAError
 from inspect_lda.options import read_model
-from inspect_lda.pair import load_pair
+from inspect_lda.pair import PairSpec, load_pair
 from inspect_lda.provider import LDAModelAPI
 from tests.calibration.conftest import Shelf
-from tests.calibration.pairs import PairSpec
 from tests.provider.conftest import ask
 from tests.provider.facts import facts, lda
 

@@ -137,5 +137,5 @@ def test_the_reference_is_the_same_weights_in_float32(shelf: Shelf) -> None:
     assert obstacle(AmplifiedLM(wide.before, wide.after)) is not None
     found = self_test_of(PairDecoder(half, ROWS), reference=True)
     assert found.truth_std is not None
-    # Noise of one checkpoint in two shapes is what rounding does to a difference.
+    # Noise of one checkpoint is about what rounding does to a difference of two.
     assert 0.3 < found.noise_std / found.truth_std < 3
