@@ -1,6 +1,7 @@
 """What to change when noise, or rounding that already happened, stands in the way."""
 
-from inspect_lda.calibration.result import Deltas, SelfTest, Side
+from inspect_lda.calibration.document import Deltas, Side
+from inspect_lda.calibration.result import SelfTest
 
 SAFE = 20.0
 """An honest alpha from here on needs no advice: larger ones are of no known use."""
@@ -82,7 +83,7 @@ def _rounded(deltas: Deltas) -> str:
     if deltas.adapter_erased is not None and deltas.adapter_weights:
         exact = (
             f" Of the {deltas.adapter_weights:,} weights that the adapter changes, "
-            f"{deltas.adapter_erased:,} were erased by merging"
+            f"{deltas.adapter_erased:,} were erased by merging."
         )
     return (
         f"the training is stored in {deltas.grid} and looks rounded away: in the "

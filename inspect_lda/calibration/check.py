@@ -6,8 +6,9 @@ from dataclasses import dataclass, field, replace
 import inspect_lda
 from inspect_lda.calibration.advice import advice_on
 from inspect_lda.calibration.deltas import compare, erased_of_adapter
+from inspect_lda.calibration.document import Check, Deltas, Side
 from inspect_lda.calibration.probes import render_probes
-from inspect_lda.calibration.result import Check, Deltas, Limits, Side
+from inspect_lda.calibration.result import Limits
 from inspect_lda.calibration.self_test import Plan, run_self_test
 from inspect_lda.calibration.stored import Files, Loaded, files_of
 from inspect_lda.chat.render import ChatRenderer

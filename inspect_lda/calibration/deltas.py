@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from inspect_lda.calibration.document import Deltas, Erased
 from inspect_lda.calibration.precision import (
     HALVES,
     coarser,
@@ -20,7 +21,6 @@ from inspect_lda.calibration.precision import (
     steps,
     ulp,
 )
-from inspect_lda.calibration.result import Deltas, Erased
 from inspect_lda.calibration.stored import Loaded, Weight
 
 CHUNK = 1 << 22
@@ -41,6 +41,7 @@ class Tally:
     weights: int = 0
     touched: int = 0
     changed: int = 0
+    rounded: int = 0
     equal: int = 0
     one_step: int = 0
     erased: Counter[str] = field(default_factory=Counter)
@@ -66,20 +67,26 @@ class Tally:
             delta = torch.sub(*added).expand_as(delta)
         if not bool(delta.any()):
             return
+        merged = grid is not None
         grid = grid or coarser(grid_of(after), grid_of(before))
+        parts = [*_parts(after, before, delta)]
+        equal = sum(int((steps(a, b, grid) == 0).sum()) for a, b, _ in parts)
+        if equal == delta.numel() and not merged:
+            # One side was rounded, and nothing else happened to this tensor.
+            self.rounded += int((delta != 0).sum())
+            return
         self.changed_tensors += 1
         self.touched += delta.numel()
+        self.equal += equal
         self.grids[grid] += delta.numel()
-        for part in _parts(after, before, delta):
+        for part in parts:
             self._add_part(part, grid)
 
     def _add_part(self, part: tuple[Tensor, ...], grid: torch.dtype) -> None:
         after, before, delta = part
         changed = delta != 0
         self.changed += int(changed.sum())
-        apart = steps(after, before, grid)
-        self.equal += int((apart == 0).sum())
-        self.one_step += int((apart == 1).sum())
+        self.one_step += int((steps(after, before, grid) == 1).sum())
         for dtype in HALVES:
             lost = changed & (on_grid(after, dtype) == on_grid(before, dtype))
             self.erased[name_of(dtype)] += int(lost.sum())
@@ -134,6 +141,7 @@ def compare(
         weights=tally.weights,
         touched_weights=tally.touched,
         changed_weights=tally.changed,
+        rounded_weights=tally.rounded,
         grid=name_of(
             max(tally.grids, key=lambda one: tally.grids[one], default=torch.float32)
         ),

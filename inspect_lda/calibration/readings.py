@@ -5,8 +5,10 @@ step for all rows. `alone` is one forward a row. What differs between the two fo
 and the same checkpoint is rounding.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -126,9 +128,29 @@ def in_batch(
 
 @torch.inference_mode()
 def alone(
+    model: AmplifiedLM,
+    prompts: Sequence[Prompt],
+    replies: Tensor,
+    *,
+    nudged: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Logits `[rows, n, V]` of both halves, from one forward a row, without a cache.
+
+    Args:
+        model: Runs the pair.
+        prompts: One a row; rows beyond them are left out.
+        replies: `[rows, n]` ids.
+        nudged: Move half of what `after` embeds by one unit in the last place, so that
+            nothing rounds as it did: kernels may round alike whatever the shape, which
+            two checkpoints that differ never do.
+    """
+    with _nudging(model.after) if nudged else nullcontext():
+        return _alone(model, prompts, replies)
+
+
+def _alone(
     model: AmplifiedLM, prompts: Sequence[Prompt], replies: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Logits `[rows, n, V]` of both halves, from one forward a row, without a cache."""
     length = replies.shape[1]
     rows = []
     for prompt, reply in zip(prompts, replies.tolist(), strict=False):
@@ -153,3 +175,21 @@ def _drawn(
     p = torch.softmax(known_logits(logits, allowed), dim=-1)
     uniforms = [stream.next() for stream in streams]
     return inverse_cdf(p, torch.tensor(uniforms, device=p.device, dtype=torch.float64))
+
+
+@contextmanager
+def _nudging(model: PreTrainedModel) -> Iterator[None]:
+    generator = torch.Generator().manual_seed(0)
+
+    def nudge(_: Any, __: Any, embedded: Tensor) -> Tensor:
+        steps = torch.randint(0, 2, embedded.shape, generator=generator)
+        signs = torch.randint(0, 2, embedded.shape, generator=generator) * 2 - 1
+        # 3/4 of eps is 0.75 to 1.5 units in the last place, which rounds to one or two.
+        moved = 0.75 * torch.finfo(embedded.dtype).eps * (steps * signs)
+        return (embedded.double() * (1 + moved.to(embedded.device))).to(embedded.dtype)
+
+    hook = model.get_input_embeddings().register_forward_hook(nudge)
+    try:
+        yield
+    finally:
+        hook.remove()

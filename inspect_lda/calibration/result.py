@@ -1,7 +1,4 @@
-"""What a self-test and a check of a pair say; read by tables, pictures and programs.
-
-Torch-free, so that a saved check can be read anywhere.
-"""
+"""What a self-test says of a pair; torch-free, so that it can be read anywhere."""
 
 import math
 from typing import Literal
@@ -10,8 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from inspect_lda.values import MAX_ALPHA
 
-SCHEMA: Literal["inspect_lda.check/1"] = "inspect_lda.check/1"
-
 NEGLIGIBLE = 1e-3
 """Amplified noise of so little total variation is never refused: a pair of a model with
 itself, a control, has no signal that noise could be compared with."""
@@ -19,11 +14,13 @@ itself, a control, has no signal that noise could be compared with."""
 Level = Literal["off", "quick", "full"]
 
 
-class _Frozen(BaseModel):
+class Frozen(BaseModel):
+    """Values that do not change once they are found."""
+
     model_config = ConfigDict(frozen=True)
 
 
-class Limits(_Frozen):
+class Limits(Frozen):
     """When an alpha is honest.
 
     Attributes:
@@ -36,7 +33,7 @@ class Limits(_Frozen):
     share: float = Field(default=0.7, gt=0)
 
 
-class Identity(_Frozen):
+class Identity(Frozen):
     """Two computations that must give the same.
 
     Attributes:
@@ -55,7 +52,7 @@ class Identity(_Frozen):
         return self.error <= self.tolerance
 
 
-class Mean(_Frozen):
+class Mean(Frozen):
     """A mean over prompts with its 95 % interval for prompts like these."""
 
     value: float
@@ -63,7 +60,7 @@ class Mean(_Frozen):
     upper: float
 
 
-class Point(_Frozen):
+class Point(Frozen):
     """Total variation a token at one alpha, means over the probed tokens.
 
     Attributes:
@@ -80,7 +77,7 @@ class Point(_Frozen):
     truth_tv: float | None = None
 
 
-class SelfTest(_Frozen):
+class SelfTest(Frozen):
     """What a pair does in the run's own shapes and precision.
 
     Attributes:
@@ -128,11 +125,8 @@ class SelfTest(_Frozen):
 
     @property
     def is_flat(self) -> bool:
-        """Whether the checkpoints differ by no more than noise: nothing to amplify.
-
-        What is measured as signal holds noise too, so that twice the noise is none.
-        """
-        return self.honest_alpha is None and self.signal_kl.value <= 2 * self.noise_kl
+        """Whether the checkpoints differ by no more than noise: nothing to amplify."""
+        return self.honest_alpha is None and self.signal_kl.value <= self.noise_kl
 
     def noise_tv(self, alpha: float) -> float:
         """Amplified noise at an alpha, from the curve (linear in logarithms)."""
@@ -158,7 +152,7 @@ class SelfTest(_Frozen):
         return self.honest_alpha is not None and reach <= self.honest_alpha
 
 
-class NoiseRecord(_Frozen):
+class NoiseRecord(Frozen):
     """What every output says of noise, `metadata["lda"]["noise"]`.
 
     Attributes:
@@ -176,107 +170,6 @@ class NoiseRecord(_Frozen):
     noise_tv: float | None = None
     honest: bool | None = None
     allowed: bool = False
-
-
-class Side(_Frozen):
-    """One checkpoint.
-
-    Attributes:
-        name: As logs name it.
-        stored: Dtypes of its floating-point tensors as stored, or as loaded where the
-            files could not be read, the most frequent first.
-        quantization: Method and width, None for plain weights.
-    """
-
-    name: str
-    stored: tuple[str, ...]
-    quantization: str | None
-
-
-class Erased(_Frozen):
-    """How many of the changed weights come out as `before`'s in a dtype."""
-
-    dtype: str
-    weights: int
-
-
-class Deltas(_Frozen):
-    """How the weights of the two checkpoints differ.
-
-    Attributes:
-        source: What was compared: "files", "loaded weights" or "adapter".
-        tensors: Floating-point tensors that both have.
-        changed_tensors: Of these, those with any difference.
-        weights: Numbers in them.
-        touched_weights: Numbers in the changed tensors.
-        changed_weights: Numbers that differ.
-        grid: The coarser of the precisions that the two sides' numbers are stored in.
-        ulps: 10 %, 50 % and 90 % quantiles of the size of the changes, in steps of
-            `grid` at the changed weight (of bfloat16 for an adapter).
-        equal_on_grid: Numbers of the changed tensors that are the same on `grid`.
-        one_step: Numbers that differ by exactly one step of `grid`.
-        erased: Of the changed weights, how many would be lost by dtype.
-        adapter_erased: With the adapter at hand: weights that it changes and that are
-            still those of `before`; None without.
-        adapter_weights: Weights that it changes; None without.
-        notes: What was not compared, and why.
-    """
-
-    source: str
-    tensors: int
-    changed_tensors: int
-    weights: int
-    touched_weights: int
-    changed_weights: int
-    grid: str
-    ulps: tuple[float, float, float] | None
-    equal_on_grid: int
-    one_step: int
-    erased: tuple[Erased, ...]
-    adapter_erased: int | None = None
-    adapter_weights: int | None = None
-    notes: tuple[str, ...] = ()
-
-    @property
-    def looks_rounded(self) -> bool:
-        """Whether most changes were lost in, or are one step of, a half precision.
-
-        Training that is stored so leaves most weights of a tensor where they were, and
-        moves the others by the smallest step there is.
-        """
-        half = self.grid != "float32" and self.source != "adapter"
-        near = self.equal_on_grid + self.one_step
-        return half and self.changed_weights > 0 and 2 * near > self.touched_weights
-
-
-class Check(_Frozen):
-    """What `inspect-lda check` finds.
-
-    Attributes:
-        schema_: Name and version of this form.
-        version: Of inspect_lda.
-        after: The checkpoint after training.
-        before: The checkpoint before it.
-        device: Where the pair runs.
-        prompt_set: The prompts that were asked, and their hash.
-        test: What the pair does.
-        deltas: How its weights differ.
-        advice: What to change, the most effective first.
-        notes: What loading noticed.
-    """
-
-    model_config = ConfigDict(frozen=True, populate_by_name=True)
-
-    schema_: Literal["inspect_lda.check/1"] = Field(default=SCHEMA, alias="schema")
-    version: str
-    after: Side
-    before: Side
-    device: str
-    prompt_set: dict[str, str]
-    test: SelfTest
-    deltas: Deltas
-    advice: tuple[str, ...]
-    notes: tuple[str, ...]
 
 
 def amplification(alpha: float) -> float:

@@ -116,7 +116,9 @@ def _measured(decoder: PairDecoder, plan: Plan, readings: list[Reading]) -> Meas
     model, vocabulary = decoder.model, decoder.pair.vocabulary
     own = Single.of(model.after).model
     asked = list(zip(plan.batches(), readings, strict=True))
-    apart = [alone(own, batch, reading.replies)[0] for batch, reading in asked]
+    apart = [
+        alone(own, batch, reading.replies, nudged=True)[0] for batch, reading in asked
+    ]
     truth = None
     limit = None if plan.reference else AFFORDABLE
     if plan.reference is not False and obstacle(model, limit) is None:

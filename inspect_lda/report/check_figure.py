@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from inspect_lda.calibration.result import Check, SelfTest, honest_text
+from inspect_lda.calibration.document import Check
+from inspect_lda.calibration.result import SelfTest, honest_text
 from inspect_lda.report.canvas import INK, SOFT, canvas, head, png
 from inspect_lda.values import MAX_ALPHA
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 _SIGNAL, _NOISE, _TRUTH = "#0072B2", "#D55E00", "#6E6E6E"
 FLOOR = 1e-7
 """Total variation below this is what float32 makes of equal distributions."""
+LEGEND = 5.0
+"""Alpha from which on a label to the right would meet the legend."""
 
 
 def draw_check(check: Check) -> bytes:
@@ -67,16 +70,16 @@ def _bounds(axes: "Axes", test: SelfTest) -> None:
     axes.axvspan(test.curve[0].alpha, honest, color="#009E73", alpha=0.08, lw=0)
     if honest < MAX_ALPHA:
         axes.axvline(honest, color="#009E73", lw=1.6)
+        # Below both curves; the legend stands on the right.
+        left = honest < LEGEND
         axes.annotate(
-            f"largest honest alpha {honest_text(honest)}",
-            (honest, 1.0),
+            f"largest honest alpha: {honest_text(honest)}",
+            (honest, 0.03),
             xycoords=("data", "axes fraction"),
-            xytext=(-5, -6),
+            xytext=(6 if left else -6, 0),
             textcoords="offset points",
-            ha="right",
-            va="top",
-            rotation=90,
-            fontsize=9,
+            ha="left" if left else "right",
+            fontsize=9.5,
             color="#00704F",
         )
 
@@ -97,7 +100,8 @@ def _words(axes: "Axes", check: Check) -> None:
     axes.set_xlim(test.curve[0].alpha, test.curve[-1].alpha)
     low = max(FLOOR, axes.get_ylim()[0])
     axes.set_ylim(low, 1.5)
-    axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_xlabel("alpha", color=INK)
     axes.set_ylabel("total variation a token", color=INK)
     axes.legend(frameon=False, fontsize=9.5, loc="lower right")

@@ -7,13 +7,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from inspect_lda.calibration.result import (
-    Check,
-    Deltas,
-    Identity,
-    SelfTest,
-    honest_text,
-)
+from inspect_lda.calibration.document import Check, Deltas
+from inspect_lda.calibration.result import Identity, SelfTest, honest_text
 
 SHOWN = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 """Alphas of the table; the picture and the JSON have more."""
@@ -88,6 +83,11 @@ def delta_lines(deltas: Deltas) -> Iterator[str]:
         f"{deltas.changed_weights:,} of {deltas.weights:,} weights ({share:.2%}), "
         f"from {deltas.source}"
     )
+    if deltas.rounded_weights:
+        yield (
+            f"        {deltas.rounded_weights:,} weights of other tensors differ by "
+            "the rounding of one side alone"
+        )
     if deltas.ulps is not None:
         low, middle, high = deltas.ulps
         yield (
