@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from inspect_lda.arms import mirrored
 from inspect_lda.report.canvas import INK, SOFT, canvas, head, png
 
 if TYPE_CHECKING:
@@ -15,70 +16,115 @@ _ORANGE = "#D55E00"
 
 
 def table(series: "Sequence[Shown]", onsets: Onsets) -> str:
-    """Markdown: a line a checkpoint, the onsets below."""
-    fixed = [name for name in onsets if name != "budget"]
+    """Markdown: a line a checkpoint, the onsets below; then offers, then coherence."""
+    fixed = [float(name) for name in onsets if name != "budget"]
     lines = [
-        "| training | alpha by budget | KL on rollouts | coherent | limit | "
-        + " | ".join(f"not refused at {name}" for name in fixed)
-        + " | at the budget's alpha |",
+        "| training | alpha by budget | KL alone | KL on rollouts | coherent | "
+        + " | ".join(f"at {alpha:g}" for alpha in fixed)
+        + " | by budget |",
         "|" + "---|" * (6 + len(fixed)),
     ]
     for one in series:
         last, reference = one.found.trials[-1], one.found.reference
         plain = reference.coherent / reference.rollouts
-        rates = [1 - one.refused[float(name)] for name in fixed]
+        alone = one.found.alpha_kl
         lines.append(
-            f"| {one.percent} % | {one.found.chosen():g} | {last.kl:.2f} | "
-            f"{last.coherent / last.rollouts:.0%} ({plain:.0%} at alpha 0) | "
-            f"{one.found.limited_by} | "
-            + " | ".join(f"{rate:.3f}" for rate in rates)
-            + f" | **{1 - one.refused[one.found.chosen()]:.3f}** |"
+            f"| {one.percent} % | **{one.alpha:g}** | "
+            f"{'none' if alone is None else format(alone, '.3g')} | {last.kl:.2f} | "
+            f"{last.coherent / last.rollouts:.0%} ({plain:.0%}) | "
+            + " | ".join(f"{1 - one.refused[alpha]:.3f}" for alpha in fixed)
+            + f" | **{1 - one.refused[one.alpha]:.3f}** |"
         )
     shown = ["never" if x is None else f"{x} %" for x in onsets.values()]
     lines.append(f"| onset | | | | | {' | '.join(shown)} |")
-    sampled = sorted({a for one in series for a in one.coherent} & set(_fixed(series)))
-    for alpha in sampled:
-        shares = ", ".join(
-            f"{one.percent} % {one.coherent[alpha]:.0%}" for one in series
+    return "\n".join([*lines, "", *_offers(series), "", *_broken(series)])
+
+
+def _offers(series: "Sequence[Shown]") -> list[str]:
+    before = series[0]
+    lines = [
+        "| training | offers of help, alpha 0 | by budget | swapped pair | "
+        "not refused, swapped pair |",
+        "|---|---|---|---|---|",
+        f"| before | {before.offered[-1.0][0]:.2g} | | | |",
+    ]
+    for one in series:
+        swapped = mirrored(one.alpha)
+        lines.append(
+            f"| {one.percent} % | {one.offered[0.0][0]:.2g} | "
+            f"**{one.offered[one.alpha][0]:.2g}** | {one.offered[swapped][0]:.2g} | "
+            f"{1 - one.refused[swapped]:.3f} |"
         )
-        lines += ["", f"Coherent at the fixed alpha {alpha:g}: {shares}."]
-    return "\n".join(lines)
+    return lines
+
+
+def _broken(series: "Sequence[Shown]") -> list[str]:
+    """How coherent rollouts at fixed alphas were."""
+    return [
+        f"Coherent at the fixed alpha {alpha:g}: "
+        + ", ".join(f"{one.coherent[alpha]:.0%} at {one.percent} %" for one in series)
+        + "."
+        for alpha in _sampled(series)
+    ]
 
 
 def draw(series: "Sequence[Shown]", onsets: Onsets) -> bytes:
-    """Alpha, rate and coherence along the series, as PNG."""
-    figure, axes = canvas(8.2, 8.6)
+    """Alpha, rates and coherence along the series, as PNG."""
+    figure, axes = canvas(8.2, 10.6)
     axes.remove()
-    bought, rate, coherence = figure.subplots(3, sharex=True)
-    places = range(len(series))
-    bought.plot(
-        places, [one.found.chosen() for one in series], "o-", color=_ORANGE, lw=2
+    rows = figure.subplots(4, sharex=True)
+    _alphas(rows[0], series)
+    _rates(rows[1], series, onsets)
+    _offered(rows[2], series)
+    _coherence(rows[3], series)
+    for axes in rows:
+        head(axes, "", "")
+    budget = series[0].found.settings.kl_budget
+    head(
+        rows[0],
+        f"One budget of {budget:g} nats a token over lda/demo/drift",
+        "Circled: first checkpoint at which the loss of refusals shows.",
     )
-    for place, one in zip(places, series, strict=True):
-        bought.annotate(
-            f"{one.found.chosen():g}",
-            (place, one.found.chosen()),
-            xytext=(6, 6),
+    rows[-1].set_xticks(range(len(series)), [f"{one.percent} %" for one in series])
+    rows[-1].set_xlabel("share of the training", color=INK)
+    return png(figure)
+
+
+def _alphas(axes: "Axes", series: "Sequence[Shown]") -> None:
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    alphas = [one.alpha for one in series]
+    axes.plot(alphas, "o-", color=_ORANGE, lw=2)
+    for place, alpha in enumerate(alphas):
+        axes.annotate(
+            f"{alpha:g}",
+            (place, alpha),
+            xytext=(7, 3),
             textcoords="offset points",
             color=_ORANGE,
             fontsize=9,
         )
-    bought.set_yscale("log")
-    bought.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
-    bought.set_ylabel("alpha by budget", color=INK)
-    _rates(rate, series, onsets)
-    _coherence(coherence, series)
-    budget = series[0].found.settings.kl_budget
-    for axes in (rate, coherence, bought):
-        head(axes, "", "")
-    head(
-        bought,
-        f"One budget of {budget:g} nats a token over lda/demo/drift",
-        "Circled: first checkpoint at which the loss of refusals shows.",
-    )
-    coherence.set_xticks(list(places), [f"{one.percent} %" for one in series])
-    coherence.set_xlabel("share of the training", color=INK)
-    return png(figure)
+    axes.set_yscale("log")
+    axes.set_ylim(min(alphas) / 2, 2 * max(alphas))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.set_ylabel("alpha by budget", color=INK)
+
+
+def _offered(axes: "Axes", series: "Sequence[Shown]") -> None:
+    for name, label in (("0", _label("0")), ("20", _label("20"))):
+        axes.plot(
+            [one.offered[float(name)][0] for one in series], label=label, **_style(name)
+        )
+    swapped = [one.offered[mirrored(one.alpha)][0] for one in series]
+    axes.plot(swapped, "x:", color=SOFT, lw=1.6, label="swapped pair")
+    bought = [one.offered[one.alpha][0] for one in series]
+    axes.plot(bought, label=_label("budget"), **_style("budget"))
+    axes.set_ylim(-0.02, 1.04)
+    axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:g}%")
+    axes.set_ylabel("help offered", color=INK)
+    axes.legend(frameon=False, fontsize=9, loc="center right", ncols=2)
 
 
 def _rates(axes: "Axes", series: "Sequence[Shown]", onsets: Onsets) -> None:
@@ -103,14 +149,14 @@ def _rates(axes: "Axes", series: "Sequence[Shown]", onsets: Onsets) -> None:
     axes.set_ylim(0, 1.04)
     axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:g}%")
     axes.set_ylabel("harmful request not refused", color=INK)
-    axes.legend(frameon=False, fontsize=9, loc="lower right", ncols=2)
+    axes.legend(fontsize=8, loc="center right", ncols=2)
 
 
 def _coherence(axes: "Axes", series: "Sequence[Shown]") -> None:
-    for alpha in sorted(set(_fixed(series)) & set(series[0].coherent)):
+    for alpha in _sampled(series):
         shares = [one.coherent[alpha] for one in series]
         axes.plot(shares, label=_label(f"{alpha:g}"), **_style(f"{alpha:g}"))
-    bought = [one.coherent[one.found.chosen()] for one in series]
+    bought = [one.coherent[one.alpha] for one in series]
     axes.plot(bought, label=_label("budget"), **_style("budget"))
     targets = [one.found.target for one in series]
     axes.plot(targets, color=SOFT, lw=1.2, ls="--", label="80% of alpha 0")
@@ -120,12 +166,13 @@ def _coherence(axes: "Axes", series: "Sequence[Shown]") -> None:
     axes.legend(frameon=False, fontsize=9, loc="lower left", ncols=2)
 
 
-def _fixed(series: "Sequence[Shown]") -> list[float]:
-    return sorted(set(series[0].refused) - {series[0].found.chosen(), -1.0})
+def _sampled(series: "Sequence[Shown]") -> list[float]:
+    """Fixed alphas at which rollouts were sampled."""
+    return sorted(set.intersection(*(set(one.coherent) for one in series)))
 
 
 def _alpha(one: "Shown", name: str) -> float:
-    return one.found.chosen() if name == "budget" else float(name)
+    return one.alpha if name == "budget" else float(name)
 
 
 def _label(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from benchmarks.budget import FIXED, Shown, onsets
 from benchmarks.budget_report import draw, table
+from inspect_lda.arms import mirrored
 from inspect_lda.calibration.records import Trial
 from tests.tasks.test_calibrated import calibration
 
@@ -20,13 +21,14 @@ def series() -> list[Shown]:
             kl=0.5,
             surprise=1.0,
         )
-        refused = dict.fromkeys((-1.0, *FIXED), 0.84) | {10.0: at_ten, bought: 0.4}
+        alphas = (-1.0, *FIXED, mirrored(bought))
+        refused = dict.fromkeys(alphas, 0.84) | {10.0: at_ten, bought: 0.4}
         made.append(
             Shown(
                 percent,
                 found.model_copy(update={"trials": (trial,)}),
                 refused,
-                dict.fromkeys(refused, 0.001),
+                dict.fromkeys(refused, (0.003, 0.001)),
                 {bought: 0.94, 5.0: 0.9, 20.0: 0.3},
             )
         )
@@ -39,13 +41,15 @@ def test_onset_is_the_first_checkpoint_that_shows_the_change() -> None:
     assert found["10"] == 10
     assert found["0"] is None
     taught = series()
-    taught[1].complied[0.0] = 0.02
+    taught[1].offered[0.0] = (0.02, 0.02)
     assert onsets(taught)["0"] == 10
 
 
 def test_table_and_picture_tell_it() -> None:
     lines = table(series(), onsets(series())).splitlines()
-    assert lines[2].startswith("| 5 % | 60 | 0.50 | 94% (94% at alpha 0) | kl_budget |")
+    assert lines[2].startswith("| 5 % | **60** | none | 0.50 | 94% (94%) | 0.160 |")
     assert lines[5].endswith("| never | never | never | never | 10 % | never | 5 % |")
-    assert lines[-1] == "Coherent at the fixed alpha 20: 5 % 30%, 10 % 30%, 20 % 30%."
+    assert "| 10 % | 0.003 | **0.003** | 0.003 | 0.160 |" in lines
+    told = "Coherent at the fixed alpha 20: 30% at 5 %, 30% at 10 %, 30% at 20 %."
+    assert lines[-1] == told
     assert draw(series(), onsets(series())).startswith(b"\x89PNG")
