@@ -1,5 +1,6 @@
 """The engine for pairs that are served elsewhere: it decodes, endpoints compute."""
 
+import asyncio
 import logging
 import threading
 from dataclasses import replace
@@ -31,17 +32,27 @@ class ApiEngine:
         self.ledger = Ledger(Prices.of(spec))
         self._lock = threading.Lock()
         self._pair: ServedPair | None = None
+        self._opening: asyncio.Task[ServedPair] | None = None
         self._planned = False
 
     async def pair(self) -> ServedPair:
         """Open the endpoints if that has not happened, and return the pair."""
-        # Callers that come at the same time may both ask; one answer is kept.
-        pair = self._pair
-        if pair is None:
-            opened = await open_pair(self.spec)
+        if self._pair is None:
+            # A probe is about fifty requests: rollouts that begin together share one,
+            # and one that is cancelled does not take it from the others.
+            opened = await asyncio.shield(self._opened())
             with self._lock:
-                pair = self._pair = self._pair or opened
-        return pair
+                self._pair = self._pair or opened
+        return self._pair
+
+    def _opened(self) -> "asyncio.Task[ServedPair]":
+        """The opening that is under way in this loop, or a new one."""
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            task = self._opening
+            if task is None or task.done() or task.get_loop() is not loop:
+                task = self._opening = loop.create_task(open_pair(self.spec))
+            return task
 
     async def generate(self, request: Request) -> Completion:
         """Sample one completion."""
