@@ -7,6 +7,7 @@ from dataclasses import replace
 from inspect_lda.engines.api.drafted import decode_drafted
 from inspect_lda.engines.api.forced import score
 from inspect_lda.engines.api.meter import current_meter, metering
+from inspect_lda.engines.api.once import Once
 from inspect_lda.engines.api.plan import AUDIT_EVERY, Ledger, Prices, plan_text
 from inspect_lda.engines.api.rollout import Limits, Rollout
 from inspect_lda.engines.api.served import ServedPair, open_pair
@@ -30,18 +31,12 @@ class ApiEngine:
         self.spec = spec
         self.ledger = Ledger(Prices.of(spec))
         self._lock = threading.Lock()
-        self._pair: ServedPair | None = None
+        self._pair = Once(lambda: open_pair(spec))
         self._planned = False
 
     async def pair(self) -> ServedPair:
         """Open the endpoints if that has not happened, and return the pair."""
-        # Callers that come at the same time may both ask; one answer is kept.
-        pair = self._pair
-        if pair is None:
-            opened = await open_pair(self.spec)
-            with self._lock:
-                pair = self._pair = self._pair or opened
-        return pair
+        return await self._pair.get()
 
     async def generate(self, request: Request) -> Completion:
         """Sample one completion."""
@@ -69,9 +64,7 @@ class ApiEngine:
         """Tell what was spent, and close the connections."""
         if (text := self.ledger.text()) is not None:
             logger.warning("%s", text)
-        with self._lock:
-            pair, self._pair = self._pair, None
-        if pair is not None:
+        if (pair := self._pair.take()) is not None:
             pair.close()
 
     def rollout(self, pair: ServedPair, request: Request) -> Rollout:
