@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from inspect_lda.decoding.batch import send
+from inspect_lda.decoding.distribution import on_cpu
 from inspect_lda.decoding.known import Logits
 from inspect_lda.decoding.settings import NO_NETS, Nets
 from inspect_lda.decoding.support import Support
@@ -54,15 +55,20 @@ class Netted(NamedTuple):
         pushed = self.alpha not in ((0,) if self.placebo else (0, -1))
         return pushed and self.nets != NO_NETS
 
+    @property
+    def swapped(self) -> bool:
+        """Whether the push starts from `before`."""
+        return self.alpha < -1 and not self.placebo
+
     def values(self) -> tuple[float, ...]:
         """A row of `_Columns`."""
-        nets, swapped = self.nets, self.alpha < -1 and not self.placebo
+        nets = self.nets
         share = nets.factor(self.step)
         acted = SCHEDULED if share < 1 else 0
         if 0 < nets.first_k <= self.step:
             share, acted = 0, PASSED
         limits = (nets.soft_threshold, nets.kl_gate, nets.max_kl_per_token)
-        return (self.alpha, swapped, share, acted, *limits, nets.plausibility)
+        return (self.alpha, self.swapped, share, acted, *limits, nets.plausibility)
 
 
 class _Columns(NamedTuple):
@@ -100,11 +106,13 @@ class NetRows:
         rows: `[n]` their places.
         columns: What they ask for.
         asked: The same for the host, which knows without a wait what nobody asks for.
+        swaps: Whether any row is one of the swapped pair.
     """
 
     rows: Tensor
     columns: _Columns
     asked: Sequence[Nets]
+    swaps: bool
 
     @classmethod
     def of(cls, rows: Sequence[Netted], device: torch.device) -> "NetRows | None":
@@ -115,7 +123,8 @@ class NetRows:
         values = torch.tensor([row.values() for row in acting], dtype=torch.float32)
         columns = values.to(device, non_blocking=True).unsqueeze(-1).unbind(1)
         places = send([row.row for row in acting], torch.long, device)
-        return cls(places, _Columns(*columns), [row.nets for row in acting])
+        swaps = any(row.swapped for row in acting)
+        return cls(places, _Columns(*columns), [row.nets for row in acting], swaps)
 
     def shrink(
         self, logits: Logits, temperature: Tensor, support: Support | None
@@ -140,7 +149,7 @@ class NetRows:
         size = (difference.abs() - self.columns.shrink / scale).clamp(min=0)
         strength = torch.where(swapped > 0, -1 - alpha, alpha)
         shrunk = base + strength * size.copysign(difference)
-        plain = logits.amplified[self.rows]
+        plain = self._of(logits.amplified)
         impossible = plain.isneginf() | base.isneginf()
         shrunk = shrunk.masked_fill(impossible, -torch.inf)
         wanted = self.columns.shrink > 0
@@ -154,25 +163,30 @@ class NetRows:
             support: The ids that may be drawn.
         """
         alpha, swapped, share, acted, shrinks, gate, bound, floor = self.columns
-        base, _ = self._sides(logits)
         cut = _restricted(logits, support)
-        base_cut, other_cut = self._sides(cut)
-        plain = logits.amplified[self.rows]
+        base, other = self._sides(cut)
         if any(nets.kl_gate for nets in self.asked):
-            closed = (share > 0) & (_divergence(base_cut, other_cut) <= gate)
+            closed = (share > 0) & (_divergence(base, other) <= gate)
             closed &= gate > 0
             share, acted = share.masked_fill(closed, 0), acted + GATED * closed
         if any(nets.max_kl_per_token < torch.inf for nets in self.asked):
-            held = largest_share(base_cut, cut.amplified[self.rows], share, bound)
+            held = largest_share(base, self._of(cut.amplified), share, bound)
             share, acted = held, acted + HELD * (held < share)
-        impossible = plain.isneginf() | base.isneginf()
-        push = (plain - base).masked_fill(impossible, 0)
-        scaled = (base + share * push).masked_fill(impossible, -torch.inf)
-        scaled = torch.where(share == 0, base, scaled)
-        logits.amplified[self.rows] = torch.where(share == 1, plain, scaled)
+        self._scale(logits, share)
         acted = acted + SHRUNK * ((shrinks > 0) & (share > 0))
         left = torch.where(swapped > 0, share * (1 + alpha) - 1, share * alpha)
-        return Caught(left, acted, self._floor(base_cut, share, floor))
+        return Caught(left, acted, self._floor(base, share, floor))
+
+    def _scale(self, logits: Logits, share: Tensor) -> None:
+        if on_cpu(share) and bool((share == 1).all()):
+            return
+        base, _ = self._sides(logits)
+        plain = self._of(logits.amplified)
+        impossible = plain.isneginf() | base.isneginf()
+        push = (plain - base).masked_fill_(impossible, 0)
+        scaled = torch.addcmul(base, push, share).masked_fill_(impossible, -torch.inf)
+        scaled = torch.where(share == 0, base, scaled)
+        logits.amplified[self.rows] = torch.where(share == 1, plain, scaled)
 
     def _floor(self, base: Tensor, share: Tensor, floor: Tensor) -> Support | None:
         if not any(nets.plausibility for nets in self.asked):
@@ -182,9 +196,14 @@ class NetRows:
 
     def _sides(self, logits: Logits) -> tuple[Tensor, Tensor]:
         """`[n, V]` logits of the checkpoint the push starts from, and of the other."""
-        after, before = logits.after[self.rows], logits.before[self.rows]
+        after, before = self._of(logits.after), self._of(logits.before)
+        if not self.swaps:
+            return after, before
         swapped = self.columns.swapped > 0
         return torch.where(swapped, before, after), torch.where(swapped, after, before)
+
+    def _of(self, batch: Tensor) -> Tensor:
+        return batch if len(self.rows) == len(batch) else batch[self.rows]
 
 
 def _restricted(logits: Logits, support: Support | None) -> Logits:

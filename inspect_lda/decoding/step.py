@@ -94,7 +94,11 @@ class Stepper:
         apart = self._divergence(whole, norm, logits.before, norm_before)
         log_p_plain = whole.log(token, norm)
         implausible = is_implausible(whole, token)
-        tail = held.lost if support is None else support.tail(whole.mass)
+        tail = (
+            held.lost
+            if support is None
+            else support.tail(whole.mass, self.scratch.spare)
+        )
         log_p_after = self._log_sampled(whole, norm, ids, support)
         evidence = StepEvidence(
             log_q=log_q[:, :1],
@@ -150,16 +154,20 @@ class Stepper:
         self, logits: Tensor, support: Support | None, caught: Caught | None
     ) -> tuple[Distribution, _Held]:
         """What is left to draw from of amplified logits, which are written to."""
-        nets, alpha = self.asked.nets, self.asked.settings.alpha
+        nets, alpha, spare = (
+            self.asked.nets,
+            self.asked.settings.alpha,
+            self.scratch.spare,
+        )
         lost = acted = dropped = torch.zeros_like(alpha)
         if support is not None:
-            lost = support.lost(logits)
+            lost = support.lost(logits, spare)
             support.restrict(logits)
         if nets is not None and caught is not None:
             alpha = alpha.index_copy(0, nets.rows, caught.alpha)
             acted = acted.index_copy(0, nets.rows, caught.acted)
             if caught.floor is not None:
-                dropped = caught.floor.lost(logits)
+                dropped = caught.floor.lost(logits, spare)
                 caught.floor.restrict(logits)
                 acted = acted + FLOORED * (dropped > 0)
         q = self._truncated(Distribution.of(logits, self.scratch.mass))

@@ -36,22 +36,31 @@ class Support(NamedTuple):
         else:
             logits[self.rows] = self._of(logits).masked_fill(self.outside, -torch.inf)
 
-    def lost(self, logits: Tensor) -> Tensor:
-        """Probability outside of `[batch, V]` logits, `[batch, 1]`; 0 in other rows."""
-        return self._spread(torch.softmax(self._of(logits), dim=-1), len(logits))
+    def lost(self, logits: Tensor, spare: Tensor) -> Tensor:
+        """Probability outside of `[batch, V]` logits, `[batch, 1]`; 0 in other rows.
 
-    def tail(self, mass: Tensor) -> Tensor:
+        Args:
+            logits: At the temperature.
+            spare: `[batch, V]` float32 memory to work in.
+        """
+        memory = spare[: len(self.outside)]
+        mass = torch.softmax(self._of(logits), dim=-1, out=memory)
+        return self._spread(mass, spare)
+
+    def tail(self, mass: Tensor, spare: Tensor) -> Tensor:
         """The same of `[batch, V]` probabilities."""
-        return self._spread(self._of(mass), len(mass))
+        return self._spread(self._of(mass), spare)
 
     def _of(self, batch: Tensor) -> Tensor:
         return batch if self.rows is None else batch[self.rows]
 
-    def _spread(self, mass: Tensor, batch: int) -> Tensor:
-        outside = torch.where(self.outside, mass, 0.0).sum(-1, keepdim=True)
+    def _spread(self, mass: Tensor, spare: Tensor) -> Tensor:
+        nothing, memory = mass.new_zeros(()), spare[: len(mass)]
+        outside = torch.where(self.outside, mass, nothing, out=memory)
+        outside = outside.sum(-1, keepdim=True)
         if self.rows is None:
             return outside
-        everyone = torch.zeros(batch, 1, device=mass.device)
+        everyone = torch.zeros(len(spare), 1, device=mass.device)
         return everyone.index_copy_(0, self.rows, outside)
 
 

@@ -71,25 +71,37 @@ class _Tilt:
 
     @classmethod
     def of(cls, base: Tensor, pushed: Tensor) -> "_Tilt":
-        impossible = base.isneginf() | pushed.isneginf()
-        push = (pushed - base).masked_fill(impossible, 0)
         norm = base.logsumexp(-1, keepdim=True)
-        mean = ((base - norm).exp() * push).sum(-1, keepdim=True)
+        push = pushed - base
+        impossible = base.isneginf() | pushed.isneginf()
+        if not on_cpu(base) or bool(impossible.any()):
+            push.masked_fill_(impossible, 0)
+        p = (base - norm).exp_()
         # Centred, a small divergence is no difference of large numbers.
-        push = (push - mean).masked_fill(impossible, 0)
-        return cls(base.masked_fill(impossible, -torch.inf), push, norm)
+        push -= _dot(p, push)
+        if not on_cpu(base) or bool(impossible.any()):
+            push.masked_fill_(impossible, 0)
+            base = base.masked_fill(impossible, -torch.inf)
+        return cls(base, push, norm)
 
     def some(self, rows: Tensor) -> "_Tilt":
         return _Tilt(self.base[rows], self.push[rows], self.norm[rows])
 
     def at(self, share: Tensor) -> _Seen:
-        logits = self.base + share * self.push
-        norm = logits.logsumexp(-1, keepdim=True)
-        q = (logits - norm).exp_()
-        mean = (q * self.push).sum(-1, keepdim=True)
-        kl = share * mean - (norm - self.norm)
-        square = q.mul_(self.push - mean).mul_(self.push - mean)
-        return _Seen(kl.clamp(min=0), square.sum(-1, keepdim=True))
+        # In place, and sums without a product in between: fresh memory is what costs.
+        q = torch.addcmul(self.base, self.push, share)
+        peak = q.amax(-1, keepdim=True)
+        q.sub_(peak).exp_()
+        total = q.sum(-1, keepdim=True)
+        mean = _dot(q, self.push) / total
+        kl = share * mean - (peak + total.log() - self.norm)
+        square = _dot(q.mul_(self.push), self.push) / total
+        return _Seen(kl.clamp(min=0), square - mean.square())
+
+
+def _dot(one: Tensor, other: Tensor) -> Tensor:
+    """Sums of products `[n, 1]` of `[n, V]`."""
+    return torch.bmm(one.unsqueeze(1), other.unsqueeze(2)).squeeze(-1)
 
 
 def _search(tilt: _Tilt, share: Tensor, bound: Tensor, seen: _Seen) -> Tensor:

@@ -47,6 +47,7 @@ def stepper(
     support: int = 0,
     placebos: bool = False,
     top: int = 0,
+    strangers: bool = False,
 ) -> Stepper:
     rules = [Sampling(temperature=t) for t in TEMPERATURES]
     settings = Settings.of(rules, alphas, CPU, [support] * len(rules))
@@ -54,7 +55,10 @@ def stepper(
         Netted(row, net, alpha, at, placebos)
         for row, (net, alpha) in enumerate(zip(nets, alphas, strict=True))
     ]
-    orders = [(row, placebo_order(3, row, V)) for row in range(8 if placebos else 0)]
+    orders = [
+        (row, placebo_order(3, row, V - strangers))
+        for row in range(8 if placebos else 0)
+    ]
     asked = Asked(
         settings,
         (),
@@ -63,8 +67,12 @@ def stepper(
         orders,
         nets=NetRows.of(rows, CPU),
     )
-    known = KnownIds(*torch.ones(2, V, dtype=torch.bool))
-    return Stepper(known, asked, Scratch.of(len(rules), V, CPU), careful)
+    allowed, shared = torch.ones(2, V, dtype=torch.bool)
+    if strangers:
+        allowed[[7, V - 1]] = False
+        shared[[7, 20, V - 3, V - 2, V - 1]] = False
+    known = KnownIds(allowed, shared)
+    return Stepper(known, asked, Scratch.of(len(rules), known.width, CPU), careful)
 
 
 def take(nets: Nets, side: tuple[Tensor, Tensor] | None = None, **how: Any) -> Step:

@@ -8,6 +8,7 @@ import torch
 from torch.profiler import profile
 
 from inspect_lda.decoding import distribution, truncate, trust
+from inspect_lda.decoding import nets as module
 from inspect_lda.decoding.measure import is_sound
 from inspect_lda.decoding.settings import NO_NETS, Nets
 from tests.decoding.held import Held, divergence, held
@@ -160,6 +161,21 @@ def test_care_changes_nothing(name: str, support: int, placebos: bool) -> None:
     alike(quick, careful)
 
 
+@pytest.mark.parametrize("support", [0, 40])
+@pytest.mark.parametrize("name", [*EVERY])
+def test_care_changes_nothing_where_tokenizers_differ(name: str, support: int) -> None:
+    how: dict[str, Any] = {"support": support, "strangers": True, "top": V - 1}
+    quick, careful = (take(EVERY[name], careful=c, **how) for c in (False, True))
+    assert all(map(is_sound, table(quick).tolist()))
+    assert torch.equal(quick.ids[:, 0], careful.ids[:, 0])
+    assert torch.allclose(table(quick), table(careful), atol=2e-4)
+    for step in (quick, careful):
+        for row in range(len(ALPHAS)):
+            ids = step.ids[row, 1:].tolist()
+            assert step.log_q[row, 1:][ids.index(7)].isneginf(), "not allowed"
+            assert float(step.log_q[row, 1:].exp().sum()) == pytest.approx(1, abs=1e-5)
+
+
 def test_nets_see_what_the_support_leaves() -> None:
     nets = EVERY["all"]
     after, before = logits()
@@ -213,7 +229,7 @@ def test_a_row_of_nan_says_so() -> None:
 def test_no_value_is_looked_at_on_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
     nets = [*EVERY.values(), NO_NETS]
     expected = stepper(nets, support=40)(*logits())
-    for place in (truncate, distribution, trust):
+    for place in (truncate, distribution, trust, module):
         monkeypatch.setattr(place, "on_cpu", lambda tensor: False)
     prepared = stepper(nets, support=40)
     with profile() as seen:

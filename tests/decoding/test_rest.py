@@ -8,9 +8,10 @@ from torch import Tensor
 
 from inspect_lda.decoding.batch import Settings
 from inspect_lda.decoding.known import KnownIds
+from inspect_lda.decoding.nets import NetRows, Netted
 from inspect_lda.decoding.rest import is_upper_bound, rest_logit
 from inspect_lda.decoding.scratch import Scratch
-from inspect_lda.decoding.settings import Sampling
+from inspect_lda.decoding.settings import NO_NETS, Nets, Sampling
 from inspect_lda.decoding.step import Asked, Step, Stepper
 
 CPU = torch.device("cpu")
@@ -29,18 +30,26 @@ def logprobs() -> tuple[Tensor, Tensor]:
 
 
 def step(
-    after: Tensor, before: Tensor, alpha: float, rule: Sampling, drawable: Tensor
+    after: Tensor,
+    before: Tensor,
+    alpha: float,
+    rule: Sampling,
+    drawable: Tensor,
+    nets: Nets,
 ) -> Step:
     rows, width = after.shape
     settings = Settings.of([rule] * rows, [alpha] * rows, CPU)
     known = KnownIds(*torch.ones(2, width, dtype=torch.bool))
     uniforms = torch.full((rows,), 0.5, dtype=torch.float64)
-    asked = Asked(settings, (), uniforms, 0, drawable=drawable)
+    netted = NetRows.of([Netted(row, nets, alpha, 0) for row in range(rows)], CPU)
+    asked = Asked(settings, (), uniforms, 0, drawable=drawable, nets=netted)
     stepper = Stepper(known, asked, Scratch.of(rows, width, CPU), careful=True)
     return stepper(after.float(), before.float())
 
 
-def steps(alpha: float, temperature: float) -> tuple[Step, Step, Tensor]:
+def steps(
+    alpha: float, temperature: float, nets: Nets = NO_NETS
+) -> tuple[Step, Step, Tensor]:
     """With one column for the rest, and whole; which rows drew the same id."""
     after, before = logprobs()
     order = after.argsort(descending=True)
@@ -55,9 +64,9 @@ def steps(alpha: float, temperature: float) -> tuple[Step, Step, Tensor]:
     rule = Sampling(temperature=temperature)
     drawable = torch.ones(STEPS, K + 1, dtype=torch.bool)
     drawable[:, -1] = False
-    lumped = step(columns[0], columns[1], alpha, rule, drawable)
+    lumped = step(columns[0], columns[1], alpha, rule, drawable, nets)
     mask = torch.zeros(STEPS, V, dtype=torch.bool).scatter_(-1, listed, True)
-    whole = step(after, before, alpha, rule, mask)
+    whole = step(after, before, alpha, rule, mask, nets)
     same = (listed.gather(-1, lumped.ids) == whole.ids).squeeze(-1)
     return lumped, whole, same
 
@@ -71,6 +80,21 @@ def test_the_column_bounds_what_is_lost(alpha: float, temperature: float) -> Non
     # What is drawn from is the same, lumped or not.
     assert torch.allclose(lumped.log_q[same], whole.log_q[same], atol=1e-4)
     assert int(same.sum()) > 0.98 * STEPS
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("alpha", [-3.0, -0.4, 1.0, 20.0])
+def test_it_does_where_nets_scale_the_push(alpha: float, temperature: float) -> None:
+    nets = Nets(max_kl_per_token=0.2, kl_gate=0.01, alpha_schedule=((0, 0.9),))
+    lumped, whole, same = steps(alpha, temperature, nets)
+    assert torch.equal(lumped.evidence.acted, whole.evidence.acted)
+    assert torch.allclose(lumped.evidence.alpha, whole.evidence.alpha, rtol=1e-3)
+    # The search for alpha ends a thousandth apart, which is all there may be between.
+    beyond = lumped.evidence.lost - 1.01 * whole.evidence.lost
+    if is_upper_bound(alpha):
+        beyond = 0.99 * whole.evidence.lost - lumped.evidence.lost
+    assert float(beyond.max()) < 2e-6
+    assert torch.allclose(lumped.log_q[same], whole.log_q[same], atol=1e-2)
 
 
 @pytest.mark.parametrize("alpha", ALPHAS)

@@ -63,44 +63,62 @@ def audit(
     after, before = _vectors(*whole)
     allowed = torch.ones(after.shape[-1], dtype=torch.bool)
     allowed[list(barred)] = False
-    known = KnownIds(allowed, allowed)
-    inside = torch.zeros(1, known.width, dtype=torch.bool)
+    view = _Whole(row, after, before, allowed)
+    inside = torch.zeros(1, view.known.width, dtype=torch.bool)
     inside[0, list(support.ids)] = True
-    sampling = row.request.sampling
-    settings = Settings.of([sampling], [row.request.alpha], CPU)
-    edits = [Edit.of(0, sampling, row.counts, CPU)] if settings.edits else []
+    drawn, lost = view.step(inside)
+    everything, _ = view.step(None)
+    tv = float((drawn - everything).abs().sum() / 2)
+    grid = (view.lost_at(alpha, inside) for alpha in alphas_below(row.request.alpha))
+    return Audit(tv, lost, tuple(grid))
 
-    def taken(drawable: Tensor | None) -> tuple[Tensor, float]:
-        """Every id's chance, and the mass outside."""
+
+class _Whole:
+    """A row's next step with the whole vocabulary known.
+
+    Args:
+        row: The row.
+        after: `[1, V]` log-probabilities.
+        before: `[1, V]` log-probabilities.
+        allowed: `[V]` bool, ids that are tokens.
+    """
+
+    def __init__(
+        self, row: RowState, after: Tensor, before: Tensor, allowed: Tensor
+    ) -> None:
+        self.known = KnownIds(allowed, allowed)
+        self._row, self._allowed = row, allowed
+        self._after, self._before = after, before
+        sampling = row.request.sampling
+        self._settings = Settings.of([sampling], [row.request.alpha], CPU)
+        self._edits = []
+        if self._settings.edits:
+            self._edits = [Edit.of(0, sampling, row.counts, CPU)]
+
+    def step(self, drawable: Tensor | None) -> tuple[Tensor, float]:
+        """Every id's chance, and the mass outside of what is drawable."""
         choose = Plain(0.5)
-        uniforms = torch.zeros(1, dtype=torch.float64)
         asked = Asked(
-            settings,
-            edits,
-            uniforms,
+            settings=self._settings,
+            edits=self._edits,
+            uniforms=torch.zeros(1, dtype=torch.float64),
             top=0,
             drawable=drawable,
             choose=choose,
-            nets=nets_of(row),
+            nets=nets_of(self._row),
         )
-        scratch = Scratch.of(1, known.width, CPU)
-        step = Stepper(known, asked, scratch, careful=True)(after, before)
+        scratch = Scratch.of(1, self.known.width, CPU)
+        stepper = Stepper(self.known, asked, scratch, careful=True)
+        step = stepper(self._after, self._before)
         return choose.chances, float(step.evidence.lost)
 
-    def lost_at(alpha: float) -> float:
-        logits = settings.scale(amplify(after, before, alpha, allowed=allowed)).clone()
-        for edit in edits:
-            edit.apply(logits)
-        outside = ~inside[0]
-        return float(
-            torch.softmax(logits[0, : known.width].double(), -1)[outside].sum()
-        )
-
-    drawn, lost = taken(inside)
-    everything, _ = taken(None)
-    tv = float((drawn - everything).abs().sum() / 2)
-    grid = tuple(lost_at(alpha) for alpha in alphas_below(row.request.alpha))
-    return Audit(tv, lost, grid)
+    def lost_at(self, alpha: float, inside: Tensor) -> float:
+        """The mass outside at another alpha, without nets."""
+        logits = amplify(self._after, self._before, alpha, allowed=self._allowed)
+        scaled = self._settings.scale(logits)[:, : self.known.width].clone()
+        for edit in self._edits:
+            edit.apply(scaled)
+        return float(torch.softmax(scaled.double(), dim=-1)[~inside].sum())
 
 
 def _vectors(after: Listing, before: Listing) -> tuple[Tensor, Tensor]:

@@ -1,5 +1,7 @@
 """Drafts: how many requests they save, how they adapt, and that they are repeatable."""
 
+from typing import Any
+
 import pytest
 
 from inspect_lda.engines.api.drafted import LONGEST, Pace
@@ -12,7 +14,7 @@ NO_EOS = {1: -100.0}
 TOKENS = 96
 
 
-def long(alpha: float, seed: int = 1, **sampling: float) -> Request:
+def long(alpha: float, seed: int = 1, **sampling: Any) -> Request:
     return asked(
         PROMPT, alpha, max_tokens=TOKENS, seed=seed, logit_bias=NO_EOS, **sampling
     )
