@@ -21,9 +21,9 @@ from rich.table import Table
 from scipy import stats
 
 from benchmarks.api_pair import (
-    K,
     PAYLOAD,
     QUESTIONS,
+    K,
     Servers,
     prompt_ids,
     requests,
