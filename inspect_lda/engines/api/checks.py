@@ -9,9 +9,8 @@ from inspect_lda.engines.api.errors import (
     EndpointError,
     EndpointUnavailable,
     ShortList,
-    UnknownToken,
 )
-from inspect_lda.engines.api.wire.ask import Ask
+from inspect_lda.engines.api.wire.ask import Ask, together
 from inspect_lda.engines.api.wire.base import Wire
 
 AGREES = 0.05
@@ -20,8 +19,6 @@ BEYOND_NOISE = 5.0
 """… or this many times the noise, on servers that have more."""
 COMPANY = 16
 """Prompts asked at once, for the noise that other requests make."""
-_REFUSALS = frozenset([400, 413, 422])
-LENGTHS = (1000, 100, 20, 5, 1)
 FEW = 5
 GIVEN = 1024
 """Ids asked for in one request where the server states no limit."""
@@ -33,60 +30,6 @@ def apart(one: Mapping[int, float], two: Mapping[int, float]) -> float:
     if not both:
         return math.inf
     return max(0.0 if one[t] == two[t] else abs(one[t] - two[t]) for t in both)
-
-
-async def _granted(wire: Wire, k: int | None) -> int:
-    """How many tokens are listed when k are asked for; 0 if the question is refused."""
-    try:
-        [listing] = await wire.top([wire.fixed_prompt], k)
-    except ShortList as short:
-        return short.granted
-    except UnknownToken:
-        return 0
-    except EndpointError as error:
-        if error.status in _REFUSALS:
-            return 0
-        raise
-    return len(listing.logprobs)
-
-
-async def longest_list(wire: Wire) -> tuple[int | None, int | None]:
-    """The longest list of most likely tokens (None: all), and the vocabulary then.
-
-    Asks for everything first, which one answer settles where it works; then narrows
-    down to the exact limit.
-
-    Raises:
-        EndpointError: If it does not list tokens in a way that can be used.
-    """
-    if wire.profile.whole is not None or wire.able.vocabulary is not None:
-        granted = await _granted(wire, None)
-        if granted and granted == (wire.able.vocabulary or granted):
-            return None, granted
-    # Where tokens come back as text, a longer list has more that no text tells apart.
-    lengths = LENGTHS if wire.able.token_ids else LENGTHS[2:]
-    high = LENGTHS[0] * 2 if wire.able.token_ids else lengths[0] + 1
-    for length in lengths:
-        low = await _granted(wire, length)
-        if low == length:
-            break
-        if low:  # cut to what it grants
-            return low, None
-        high = length
-    else:
-        await wire.top([wire.fixed_prompt], LENGTHS[-1])  # its words say why
-        raise wire.endpoint.refuse("it lists no most likely token at all")
-    if low == LENGTHS[0]:
-        return low, None
-    # Limits are round numbers: asking for one more mostly ends the search.
-    middle = low + 1
-    while low < middle < high:
-        if await _granted(wire, middle) == middle:
-            low = middle
-        else:
-            high = middle
-        middle = (low + high) // 2
-    return low, None
 
 
 async def many_prompts(wire: Wire) -> bool:
@@ -160,6 +103,26 @@ async def scores_given(wire: Wire, k: int) -> int:
     if agrees(wire, above) and agrees(wire, apart(plain.logprobs, found.logprobs)):
         return wire.profile.most_given or GIVEN
     return 0
+
+
+async def mixes(wire: Wire, k: int) -> bool:
+    """Whether lists stay whole while the server is asked for given ids as well."""
+    fixed = wire.fixed_prompt
+    [plain] = await wire.top([fixed], k)
+    ids = tuple(plain.logprobs)
+    lists = [wire.top([fixed], k) for _ in range(COMPANY)]
+    given = [wire.at([fixed], [ids], k) for _ in range(COMPANY)]
+    wire.turn = "mixed"
+    try:
+        # In turns of one each, so that they meet in the server's batches.
+        answers = await together(
+            [job for both in zip(lists, given, strict=True) for job in both]
+        )
+    except ShortList:
+        return False
+    finally:
+        wire.turn = None
+    return all(agrees(wire, apart(plain.logprobs, a.logprobs)) for [a] in answers)
 
 
 async def drafts(wire: Wire, k: int) -> bool:

@@ -29,6 +29,7 @@ class Capabilities(BaseModel):
         many_prompts: Several prompts in one request.
         scores_ids: Log-probabilities of given ids; the number of ids a request may
             ask for, 0 for none.
+        mixes: Lists and given ids may be asked for at the same time.
         prompt_logprobs: It returns log-probabilities of a prompt's own tokens, and
             they agree with those it gives when it generates.
         raw: Log-probabilities do not change with temperature, penalties and bias.
@@ -50,6 +51,7 @@ class Capabilities(BaseModel):
     token_ids: bool
     many_prompts: bool
     scores_ids: int = 0
+    mixes: bool = True
     prompt_logprobs: bool = False
     raw: bool = True
     drafts: bool = True

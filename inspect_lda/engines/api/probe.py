@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from inspect_lda.engines.api import checks
+from inspect_lda.engines.api import checks, limits
 from inspect_lda.engines.api.detect import Identity, identify
 from inspect_lda.engines.api.dialect import Capabilities
 from inspect_lda.engines.api.endpoint import Endpoint
@@ -44,16 +44,17 @@ async def probe(
         return _impossible(able, f"{found.profile.refused}{hint}")
     wire = speak(endpoint, able, tokenizer)
     try:
-        longest, vocabulary = await checks.longest_list(wire)
+        longest, vocabulary = await limits.longest_list(wire)
     except EndpointUnavailable:
         raise
     except EndpointError as error:
         if error.status in {401, 402, 403}:
             raise
         return _impossible(able, str(error))
-    wire.able = able.model_copy(
-        update={"max_top": longest, "vocabulary": vocabulary or able.vocabulary}
-    )
+    wire.able = able.model_copy(update={"max_top": longest})
+    if able.token_ids:
+        size = able.vocabulary or vocabulary or await limits.vocabulary(wire)
+        wire.able = wire.able.model_copy(update={"vocabulary": size})
     return await _refined(wire)
 
 
@@ -61,8 +62,7 @@ async def _refined(wire: Wire) -> Capabilities:
     """What else it can do, once it is known to list tokens at all."""
     problems: list[str] = []
     able = wire.able
-    limits = [n for n in (SHORT, able.max_top, able.vocabulary) if n is not None]
-    k = min(limits)
+    k = min(n for n in (SHORT, able.max_top, able.vocabulary) if n is not None)
 
     def learn(**seen: Any) -> None:
         wire.able = wire.able.model_copy(update=seen)
@@ -74,9 +74,12 @@ async def _refined(wire: Wire) -> Capabilities:
     if wire.profile.given is not None:
         learn(scores_ids=wire.profile.most_given or checks.GIVEN)
         learn(scores_ids=await checks.scores_given(wire, k))
-        if not wire.able.scores_ids:
+        if wire.able.scores_ids:
+            learn(mixes=await checks.mixes(wire, k))
+        else:
             problems.append(f"`{wire.profile.given}` is not honoured")
-    learn(drafts=wire.profile.drafts and await checks.drafts(wire, k))
+    if wire.profile.drafts and wire.profile.truncate is not None:
+        learn(drafts=await checks.drafts(wire, k))
     usable, wrong = await checks.prompt_logprobs(wire, k)
     learn(prompt_logprobs=usable)
     problems += [wrong] if wrong else []
@@ -87,30 +90,37 @@ async def _refined(wire: Wire) -> Capabilities:
 
 def limits_of(wire: Wire) -> list[str]:
     """What limits an endpoint that can be used, in words."""
-    able, limits = wire.able, []
+    able = wire.able
+    found: list[str] = []
     if not able.raw:
-        limits.append(
+        found.append(
             "log-probabilities change with temperature, bias or truncation: they are "
             "asked at temperature 1 without any, and drafts are scored anew"
         )
+    if not able.mixes:
+        found.append(
+            "it returns broken lists while it is asked for given ids "
+            "(vllm-project/vllm#51789): they are asked in turns; let no other process "
+            "ask this server for given ids meanwhile"
+        )
     if able.max_top is not None and able.max_top < SHORT:
-        limits.append(
+        found.append(
             f"lists hold at most {able.max_top} tokens: too few for any but flat alphas"
         )
     if able.max_top is not None and not able.scores_ids:
         more = f" ({wire.profile.more})" if wire.profile.more else ""
-        limits.append(
+        found.append(
             "neither the whole vocabulary nor given ids can be asked for: as `before` "
             f"it may not list what `after` does{more}"
         )
     if able.noise > NOISY:
-        limits.append(
+        found.append(
             f"answers to one question differ by up to {able.noise:.3g} nats, which "
             "alpha multiplies"
         )
     if not able.token_ids:
-        limits.append("a rollout whose text would be tokenised anew is an error")
-    return limits
+        found.append("a rollout whose text would be tokenised anew is an error")
+    return found
 
 
 def verdict(able: Capabilities) -> str:
@@ -137,6 +147,7 @@ def _promised(endpoint: Endpoint, found: Identity) -> Capabilities:
         context_length=found.context_length,
         token_ids=found.profile.wire not in {None, "text"},
         many_prompts=False,
+        mixes=found.profile.given is None,
         drafts=False,
         exact=False,
         problems=notes,

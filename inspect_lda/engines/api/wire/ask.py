@@ -38,6 +38,23 @@ class Ask:
         return self.n == 1 and self.truncate is None
 
 
+def groups(pairs: Sequence[tuple[Ids, Ids]], size: int) -> list[list[tuple[Ids, Ids]]]:
+    """Part (prefix, wanted ids) so that a group wants at most `size` ids in all.
+
+    Some servers take one set of ids for all prompts of a request.
+    """
+    found: list[list[tuple[Ids, Ids]]] = []
+    union: set[int] = set()
+    for prefix, ids in pairs:
+        union |= set(ids)
+        if found and len(union) <= size:
+            found[-1].append((prefix, ids))
+        else:
+            found.append([(prefix, ids)])
+            union = set(ids)
+    return found
+
+
 async def together(jobs: Sequence[Awaitable[T]]) -> list[T]:
     """Run jobs at once; the first failure ends the others and is raised as it is."""
     if len(jobs) == 1:

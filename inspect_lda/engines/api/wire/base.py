@@ -10,7 +10,8 @@ from inspect_lda.engines.api.listing import Draft, Listing
 from inspect_lda.engines.api.meter import current_meter
 from inspect_lda.engines.api.profile import Profile
 from inspect_lda.engines.api.wire.answers import Reply, given_listing, top_listing
-from inspect_lda.engines.api.wire.ask import Ask, together
+from inspect_lda.engines.api.wire.ask import Ask, groups, together
+from inspect_lda.engines.api.wire.turns import turns_at
 
 ENTRIES = 65_536
 """Log-probabilities one request asks for at most, unless one prompt needs more."""
@@ -35,6 +36,8 @@ class Wire(ABC):
         self.endpoint = endpoint
         self.profile = profile
         self.able = able
+        self.turn: str | None = None
+        """Set by the probe, for requests that belong together whatever their kind."""
 
     @abstractmethod
     async def replies(self, prefixes: Sequence[Ids], ask: Ask) -> list[Reply]:
@@ -74,17 +77,17 @@ class Wire(ABC):
         """
         if not self.able.scores_ids:
             raise self.endpoint.refuse("it does not score ids that it is asked for")
-        return await together(
-            [
-                self._given(prefix, ids)
-                for prefix, ids in zip(prefixes, wanted, strict=True)
-            ]
-        )
+        pairs = list(zip(prefixes, wanted, strict=True))
+        size = self.able.scores_ids if self.able.many_prompts else 0
+        found = await together([self._given(part) for part in groups(pairs, size)])
+        return [listing for part in found for listing in part]
 
     async def draft(
         self, prefix: Ids, n: int, *, k: int, temperature: float, seed: int
     ) -> Draft:
         """See `Dialect.draft`."""
+        if self.profile.truncate is None:
+            raise self.endpoint.refuse("it cannot be told to sample from a list's ids")
         self._possible(k)
         ask = Ask(
             k=k,
@@ -104,6 +107,14 @@ class Wire(ABC):
         else:
             listings = await self._anew(prefix, tokens, k)
         return Draft(tokens, tuple(listings), reply.ended)
+
+    async def send(self, body: dict[str, Any], ask: Ask) -> Any:
+        """Post a body, in its turn where kinds of requests must not meet."""
+        if self.able.mixes and self.turn is None:
+            return await self.endpoint.post(self.profile.route, body)
+        kind = self.turn or ("given" if ask.given else "lists")
+        async with turns_at(self.endpoint.address.origin).of(kind):
+            return await self.endpoint.post(self.profile.route, body)
 
     def body(self, prefixes: Sequence[Ids], ask: Ask) -> dict[str, Any]:
         """The sampling parameters of a request, by the profile's names."""
@@ -155,16 +166,22 @@ class Wire(ABC):
             for reply in replies
         ]
 
-    async def _given(self, prefix: Ids, wanted: Ids) -> Listing:
-        """Ask in as many requests as the ids need."""
+    async def _given(self, pairs: list[tuple[Ids, Ids]]) -> list[Listing]:
+        """One request for several prefixes, or several for one with many ids."""
         size = self.able.scores_ids
-        parts = [wanted[i : i + size] for i in range(0, len(wanted), size)]
-        asks = [Ask(k=1, given=(part,)) for part in parts]
-        answers = await together([self.replies([prefix], ask) for ask in asks])
-        entries = [
-            entry for [reply] in answers for step in reply.given for entry in step
+        prefixes = [prefix for prefix, _ in pairs]
+        longest = max(len(ids) for _, ids in pairs)
+        asks = [
+            Ask(k=1, given=tuple(ids[i : i + size] for _, ids in pairs))
+            for i in range(0, longest, size)
         ]
-        return given_listing(entries, wanted, self.endpoint.refuse)
+        answers = await together([self.replies(prefixes, ask) for ask in asks])
+        listings = []
+        for number, (_, ids) in enumerate(pairs):
+            replies = [replies[number] for replies in answers if number < len(replies)]
+            entries = [entry for one in replies for step in one.given for entry in step]
+            listings.append(given_listing(entries, ids, self.endpoint.refuse))
+        return listings
 
     async def _anew(self, prefix: Ids, tokens: Ids, k: int) -> list[Listing]:
         """Score a draft's tokens, where the draft came without usable listings.

@@ -42,7 +42,7 @@ class Completions(Wire):
             }
         if ask.given and self.profile.given is not None:
             body[self.profile.given] = sorted({t for ids in ask.given for t in ids})
-        answer = await self.endpoint.post(self.profile.route, body)
+        answer = await self.send(body, ask)
         try:
             choices = sorted(answer["choices"], key=lambda one: one.get("index", 0))
             replies = [_reply(choice, bool(ask.given)) for choice in choices]
@@ -74,7 +74,7 @@ class Completions(Wire):
             body |= {"echo": True, **self.profile.asking(1)}
         else:
             body |= {self.profile.echo: 1}
-        answer = await self.endpoint.post(self.profile.route, body)
+        answer = await self.send(body, Ask(k=1))
         try:
             [choice] = answer["choices"]
             if self.profile.echo == "echo":

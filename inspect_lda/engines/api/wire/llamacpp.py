@@ -47,7 +47,7 @@ class LlamaCpp(Wire):
             "logit_bias": bias,
             "response_fields": list(_FIELDS),
         }
-        answer = await self.endpoint.post(self.profile.route, body)
+        answer = await self.send(body, ask)
         results = answer if isinstance(answer, list) else [answer]
         try:
             replies = [self._reply(result) for result in results]

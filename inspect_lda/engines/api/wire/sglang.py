@@ -33,7 +33,7 @@ class SGLang(Wire):
         }
         if ask.given and self.profile.given is not None:
             body[self.profile.given] = [list(ids) for ids in ask.given]
-        answer = await self.endpoint.post(self.profile.route, body)
+        answer = await self.send(body, ask)
         results = answer if isinstance(answer, list) else [answer]
         try:
             replies = [_reply(result) for result in results]
@@ -57,7 +57,7 @@ class SGLang(Wire):
             "return_logprob": True,
             self.profile.echo: 0,
         }
-        answer = await self.endpoint.post(self.profile.route, body)
+        answer = await self.send(body, Ask(k=1))
         try:
             listed = answer["meta_info"]["input_token_logprobs"]
             pairs = list(zip(ids, listed, strict=True))

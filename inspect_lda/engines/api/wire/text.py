@@ -103,7 +103,7 @@ class Text(Wire):
             "prompt": self.text_of(prefix),
             "max_tokens": 1,
         }
-        answer = await self.endpoint.post(self.profile.route, body)
+        answer = await self.send(body, ask)
         try:
             [choice] = answer["choices"]
             entries = _most_likely(choice.get("logprobs") or {}, self.number(ask.k))
