@@ -1,5 +1,6 @@
 """The engine for pairs that are served elsewhere: it decodes, endpoints compute."""
 
+import asyncio
 import logging
 import threading
 from dataclasses import replace
@@ -7,7 +8,6 @@ from dataclasses import replace
 from inspect_lda.engines.api.drafted import decode_drafted
 from inspect_lda.engines.api.forced import score
 from inspect_lda.engines.api.meter import current_meter, metering
-from inspect_lda.engines.api.once import Once
 from inspect_lda.engines.api.plan import AUDIT_EVERY, Ledger, Prices, plan_text
 from inspect_lda.engines.api.rollout import Limits, Rollout
 from inspect_lda.engines.api.served import ServedPair, open_pair
@@ -31,12 +31,28 @@ class ApiEngine:
         self.spec = spec
         self.ledger = Ledger(Prices.of(spec))
         self._lock = threading.Lock()
-        self._pair = Once(lambda: open_pair(spec))
+        self._pair: ServedPair | None = None
+        self._opening: asyncio.Task[ServedPair] | None = None
         self._planned = False
 
     async def pair(self) -> ServedPair:
         """Open the endpoints if that has not happened, and return the pair."""
-        return await self._pair.get()
+        if self._pair is None:
+            # A probe is about fifty requests: rollouts that begin together share one,
+            # and one that is cancelled does not take it from the others.
+            opened = await asyncio.shield(self._opened())
+            with self._lock:
+                self._pair = self._pair or opened
+        return self._pair
+
+    def _opened(self) -> "asyncio.Task[ServedPair]":
+        """The opening that is under way in this loop, or a new one."""
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            task = self._opening
+            if task is None or task.done() or task.get_loop() is not loop:
+                task = self._opening = loop.create_task(open_pair(self.spec))
+            return task
 
     async def generate(self, request: Request) -> Completion:
         """Sample one completion."""
@@ -64,7 +80,9 @@ class ApiEngine:
         """Tell what was spent, and close the connections."""
         if (text := self.ledger.text()) is not None:
             logger.warning("%s", text)
-        if (pair := self._pair.take()) is not None:
+        with self._lock:
+            pair, self._pair = self._pair, None
+        if pair is not None:
             pair.close()
 
     def rollout(self, pair: ServedPair, request: Request) -> Rollout:

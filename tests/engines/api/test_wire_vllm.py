@@ -121,12 +121,12 @@ async def test_every_question_is_answered_as_transformers_does(
 async def test_drafts_repeat_and_list_every_token(
     url: str, model: PreTrainedModel
 ) -> None:
-    prefix, ended = PREFIXES[0], set()
+    prefix, ended = (7,), set()  # where the model may well end at once
     async with asked(url, "tiny") as wire:
-        for seed in range(6):
+        for seed in range(24):
             drawn = {"k": 20, "temperature": 0.7, "seed": seed}
-            one = await wire.draft(prefix, 30, **drawn)  # type: ignore[arg-type]
-            two = await wire.draft(prefix, 30, **drawn)  # type: ignore[arg-type]
+            one = await wire.draft(prefix, 4, **drawn)  # type: ignore[arg-type]
+            two = await wire.draft(prefix, 4, **drawn)  # type: ignore[arg-type]
             assert one.tokens == two.tokens
             ended.add(one.ended)
             assert one.ended == (one.tokens[-1] == 1)
@@ -134,4 +134,4 @@ async def test_drafts_repeat_and_list_every_token(
             for i, (token, listing) in steps:
                 assert token in listing.logprobs
                 assert error(model, prefix + one.tokens[:i], listing.logprobs) < NATS
-    assert True in ended
+    assert ended == {True, False}
