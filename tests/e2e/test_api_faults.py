@@ -64,6 +64,8 @@ def test_no_sample_is_lost_or_begun_again(
         )
         rough = run(text_pair, after.url, before.url, tmp_path)
     assert after.lot.dealt + before.lot.dealt > 10
+    # All samples start together, and the servers are asked once what they are.
+    assert sum(one.line == "GET /v1/models" for one in after.asked) < 5
     assert rough.samples is not None
     assert smooth.samples is not None
     assert len(rough.samples) == SAMPLES
