@@ -94,7 +94,7 @@ async def rates(servers: Servers, tokens: int, count: int) -> None:
     for alpha in (0.3, 1.0):
         hits = []
         for one, seed in ((engine, 0), (local, 10**6)):
-            asked = requests(tokenizer, alpha, tokens, count, seed)
+            asked = requests(tokenizer, alpha, tokens, count, seed, QUESTIONS[:1])
             done = await asyncio.gather(*map(one.generate, asked))
             texts = [tokenizer.decode(list(each.tokens)) for each in done]
             hits.append(sum(PAYLOAD in text for text in texts))

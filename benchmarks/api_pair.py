@@ -70,12 +70,17 @@ def prompt_ids(tokenizer: Any, question: str) -> tuple[int, ...]:
 
 
 def requests(
-    tokenizer: Any, alpha: float, tokens: int, count: int, seed: int = 0
+    tokenizer: Any,
+    alpha: float,
+    tokens: int,
+    count: int,
+    seed: int = 0,
+    questions: tuple[str, ...] = QUESTIONS,
 ) -> list[Request]:
     """Rollouts over the questions in turn."""
     return [
         Request(
-            prompt=prompt_ids(tokenizer, QUESTIONS[i % len(QUESTIONS)]),
+            prompt=prompt_ids(tokenizer, questions[i % len(questions)]),
             alpha=alpha,
             sampling=Sampling(seed=seed + i),
             max_tokens=tokens,

@@ -7,9 +7,12 @@ import pytest
 from click.testing import CliRunner
 from inspect_ai import eval
 from inspect_ai.log import EvalLog
+from inspect_ai.model import get_model
 
 from inspect_lda.cli import main
 from inspect_lda.evidence import evidence_of
+from inspect_lda.provider import LDAModelAPI
+from inspect_lda.tasks._identity import identity_pair
 from tests.served.needle import PHRASE, PROMPTS, NeedlePair
 from tests.served.servers import ServedPair
 from tests.served.servers import needle_files as needle_files
@@ -97,3 +100,21 @@ def test_the_log_tells_what_was_lost_and_what_it_cost(
     assert printed.exit_code == 0, printed.output
     total = sum((one.metadata or {})["lda"]["cost"]["requests"] for one in outputs)
     assert f"Endpoints answered {total:,} requests" in printed.output
+
+
+def test_the_identity_pair_is_found_behind_the_same_endpoint(
+    needle_served: ServedPair,
+) -> None:
+    model = get_model(
+        f"lda/{needle_served.after.model}",
+        base_url=needle_served.after.url,
+        engine="api",
+        before=needle_served.before.model,
+        before_base_url=needle_served.before.url,
+        tokenizer=str(needle_served.pair.after.folder),
+    )
+    same = identity_pair(model)
+    assert isinstance(same.api, LDAModelAPI)
+    assert same.api.base_url == needle_served.after.url
+    assert same.api.options.before == needle_served.after.model
+    assert same.api.options.before_base_url is None

@@ -1,12 +1,15 @@
 """Model args of engine=api: what they are, where they belong, how they are named."""
 
+import sys
 from typing import Any
 
 import pytest
 from inspect_ai.model import get_model
 
 import inspect_lda._registry  # noqa: F401 - registers the provider
+from inspect_lda.engines import create_engine
 from inspect_lda.engines.api.errors import EndpointError, EndpointUnavailable
+from inspect_lda.engines.api.spec import ApiSpec
 from inspect_lda.errors import LDAError
 from inspect_lda.options import model_name, read_model
 from inspect_lda.provider import LDAModelAPI
@@ -131,3 +134,11 @@ def test_what_may_be_tried_again() -> None:
     assert not isinstance(busy, bool)
     assert (lost.kind, busy.kind) == ("transient", "rate_limit")
     assert busy.retry_after == 3.0
+
+
+async def test_the_extra_is_named_where_it_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "openai", None)
+    with pytest.raises(LDAError, match=r"'openai'.*inspect_lda\[api\]"):
+        create_engine("api", ApiSpec("a", "b", URL, URL))

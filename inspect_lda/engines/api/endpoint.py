@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr
 
 from inspect_lda.engines.api.address import Address
-from inspect_lda.engines.api.client import Clients
+from inspect_lda.engines.api.client import Clients, ForeignHost
 from inspect_lda.engines.api.errors import (
     AnswerError,
     EndpointError,
@@ -136,8 +136,12 @@ class Endpoint:
             raise self._refused(url, error) from None
         except openai.APITimeoutError:
             raise EndpointUnavailable(self._told(url, "no answer in time")) from None
+        except ForeignHost as error:
+            raise self._strayed(error) from None
         except openai.APIConnectionError as error:
             cause = error.__cause__ or error
+            if isinstance(cause, ForeignHost):
+                raise self._strayed(cause) from None
             reason = f"{type(cause).__name__}: {self._hidden(str(cause))}"
             raise EndpointUnavailable(
                 self._told(url, f"the connection failed ({reason})")
@@ -176,6 +180,12 @@ class Endpoint:
             )
         way_out = _WAYS_OUT.get(status, "the server refuses this request")
         return EndpointError(f"{said}. Way out: {way_out}", status)
+
+    def _strayed(self, error: ForeignHost) -> EndpointError:
+        return EndpointError(
+            f"{self.model} at {self.address.base}: a request was on its way to "
+            f"{error}, which is not the server that was given; it was not sent"
+        )
 
     def _given_up(
         self, error: EndpointUnavailable, attempt: int

@@ -59,7 +59,7 @@ def refuse_if_lost(
         f"a support of {request.support} ids is too small for "
         f"alpha={request.alpha:g} here: {how} of the amplified distribution lies "
         f"outside, and -M max_lost_mass={limit:g} allows {limit:.1%}. "
-        f"{_way_out(request, steps, limit)}, or take a larger -M support="
+        f"On these steps {_way_out(request, steps, limit)} -M support="
     )
 
 
@@ -69,8 +69,8 @@ def _way_out(request: Request, steps: Steps, limit: float) -> str:
         bound = _mean([_bound(request, steps, alpha, s) for s in steps.supports])
         seen = _mean([audit.grid[index] for audit in steps.audits])
         if max(bound, seen) <= limit:
-            return f"On these steps alpha={alpha:g} stays below that"
-    return "On these steps no smaller alpha stays below that"
+            return f"alpha={alpha:g} loses less than that; or take a larger"
+    return "no smaller alpha loses less than that: take a larger"
 
 
 @torch.inference_mode()

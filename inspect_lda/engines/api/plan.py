@@ -1,10 +1,14 @@
 """What a run will take of its endpoints, and what it took."""
 
+import atexit
+import logging
 import threading
 from dataclasses import dataclass
 
 from inspect_lda.engines.api.spec import ApiSpec
 from inspect_lda.engines.base import Cost
+
+logger = logging.getLogger(__name__)
 
 MILLION = 1e6
 AUDIT_EVERY = 32
@@ -72,18 +76,26 @@ class Ledger:
         self._lock = threading.Lock()
         self._total = Cost()
         self._tokens = 0
+        self._untold = False
+        # Inspect does not close the models of an eval.
+        atexit.register(self.tell)
 
     def add(self, cost: Cost, tokens: int) -> None:
         """Enter a completion of so many tokens."""
         with self._lock:
             self._total += cost
             self._tokens += tokens
+            self._untold = True
 
-    def text(self) -> str | None:
-        """All of it in one line; None if nothing was entered."""
+    def tell(self) -> None:
+        """Log all of it in one line, unless that was done and nothing was added."""
+        with self._lock:
+            text, self._untold = self._text() if self._untold else None, False
+        if text is not None:
+            logger.warning("%s", text)
+
+    def _text(self) -> str:
         total = self._total
-        if not total.requests:
-            return None
         rate = total.requests / self._tokens if self._tokens else 0.0
         kept = ""
         if total.drafted:

@@ -176,9 +176,8 @@ def _context_length(
 
 def _check_length(side: Side, support: int) -> None:
     limit = side.can.max_top
-    if side.name == "before" and side.can.scores_ids:
-        limit = max(limit or 0, side.can.scores_ids) if limit is not None else None
-    if limit is None or 0 < support <= limit:
+    given = side.name == "before" and support > 0 and side.can.scores_ids > 0
+    if limit is None or given or 0 < support <= limit:
         return
     asked = f"support={support}" if support else "support=full"
     raise EngineError(

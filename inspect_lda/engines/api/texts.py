@@ -18,6 +18,7 @@ PROBE = (
 _ROUTES = {
     "llamacpp": ("tokens", "content"),
     "vllm": ("tokens", "prompt"),
+    "vllm-lists": ("tokens", "prompt"),
     "sglang": ("tokens", "text"),
 }
 """How `/detokenize` takes ids, and where its answer has the text."""

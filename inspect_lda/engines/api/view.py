@@ -117,7 +117,7 @@ class View:
         k = None if whole else self.looking.k
         if self.before is None:
             after = before = await self.after.dialect.top(prefixes, k)
-        elif k is not None and 0 < k <= self.before.can.scores_ids:
+        elif k is not None and self.before.can.scores_ids:
             after = await self.after.dialect.top(prefixes, k)
             before = await self._beside(prefixes, after)
         else:
@@ -159,7 +159,7 @@ class View:
         """The listings of `before` where those of `after` are known."""
         assert self.before is not None
         k = self.looking.k
-        if k is not None and k <= self.before.can.scores_ids:
+        if k is not None and self.before.can.scores_ids:
             wanted = [tuple(self._ids(listing)) for listing in after]
             before = await self.before.dialect.at(prefixes, wanted, k)
         else:

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from inspect_lda.engines.api import retry
+from inspect_lda.engines.api.address import Address
 from inspect_lda.engines.api.dialect import Capabilities, Ids
 from inspect_lda.engines.api.endpoint import Endpoint
 from inspect_lda.engines.api.errors import (
@@ -158,6 +159,15 @@ async def test_redirects_lead_nowhere(text_pair: ServedPair) -> None:
         with pytest.raises(EndpointError, match=f"redirects to {elsewhere.root}"):
             await wire.top(PREFIXES[:1], 5)
         assert (len(proxy.asked), elsewhere.asked) == (1, [])
+
+
+async def test_no_other_server_is_called(text_pair: ServedPair) -> None:
+    with FaultProxy(text_pair.before.root) as elsewhere:
+        endpoint = Endpoint(text_pair.after.url, "tiny-after")
+        endpoint.address = Address.parse(elsewhere.url)
+        with pytest.raises(EndpointError, match="it was not sent"):
+            await endpoint.get("models")
+        assert elsewhere.asked == []
 
 
 async def test_a_refusal_is_not_repeated(text_pair: ServedPair) -> None:

@@ -114,5 +114,5 @@ async def test_drafts_survive_it_too(text_pair: ServedPair) -> None:
 
 @pytest.mark.slow
 async def test_a_thousand_rollouts(text_pair: ServedPair) -> None:
-    for proxy in await compared(text_pair, 1000, tokens=8):
-        assert proxy.lot.dealt > 0.09 * 1000 * 8 * 0.9
+    for proxy in await compared(text_pair, 1000, tokens=4):
+        assert proxy.lot.dealt > 0.08 * 1000 * 4

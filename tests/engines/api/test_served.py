@@ -1,5 +1,6 @@
 """Two endpoints are a pair only if their ids mean the same, and stay what they were."""
 
+import asyncio
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -81,7 +82,7 @@ async def test_plan_and_ledger_are_told(
             request = asked(PROMPT, max_tokens=10, logit_bias={EOS: -100.0})
             rollout = await engine.generate(request)
             await engine.generate(replace(request, alpha=1.0))
-    told = [r.getMessage() for r in caplog.records if r.name.endswith("api.engine")]
+    told = [r.getMessage() for r in caplog.records if "engines.api" in r.name]
     plan, ledger = told
     assert "20 requests" in plan
     assert "190 prompt tokens and 20 generated ones, price 0.00039" in plan
@@ -105,3 +106,26 @@ def test_barred_and_ending_ids(tmp_path: Path) -> None:
     assert end_of_turn_ids(tokenizer, str(tmp_path)) == {EOS, 5, 97}
     tokenizer.chat_template = None
     assert end_of_turn_ids(tokenizer, str(tmp_path / "none")) == {EOS}
+
+
+async def test_rollouts_that_begin_together_ask_once(text_pair: ServedPair) -> None:
+    with FaultProxy(text_pair.after.root) as proxy:
+        async with serving_engine(text_pair, base_url=proxy.url) as engine:
+            await engine.pair()
+            alone = len(proxy.asked)
+        async with serving_engine(text_pair, base_url=proxy.url) as engine:
+            pairs = await asyncio.gather(*(engine.pair() for _ in range(10)))
+        assert all(pair is pairs[0] for pair in pairs)
+        assert len(proxy.asked) == 2 * alone
+
+
+async def test_what_can_not_be_used_is_not_asked_again(text_pair: ServedPair) -> None:
+    with FaultProxy(text_pair.after.root) as proxy:
+        changes = {"base_url": proxy.url, "after": "another-model"}
+        async with serving_engine(text_pair, **changes) as engine:
+            with pytest.raises(EngineError, match="does not serve it"):
+                await engine.pair()
+            asked_so_far = len(proxy.asked)
+            with pytest.raises(EngineError, match="does not serve it"):
+                await engine.generate(asked(PROMPT))
+        assert len(proxy.asked) == asked_so_far
