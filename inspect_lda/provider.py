@@ -29,7 +29,7 @@ from typing_extensions import override
 
 from inspect_lda import engines
 from inspect_lda.calibration.guard import record_of, refuse_noise, test_at_load
-from inspect_lda.calibration.result import NoiseRecord
+from inspect_lda.calibration.result import NoiseRecord, SelfTest
 from inspect_lda.chat.render import ChatRenderer
 from inspect_lda.engines.base import Engine
 from inspect_lda.errors import LDAError
@@ -78,6 +78,7 @@ class LDAModelAPI(ModelAPI):
         self._lock = threading.Lock()
         self._renderer: ChatRenderer | None = None
         self._engine: Engine | None = None
+        self._test: SelfTest | None = None
 
     @override
     async def generate(
@@ -155,6 +156,7 @@ class LDAModelAPI(ModelAPI):
     def close(self) -> None:
         with self._lock:
             engine, self._engine, self._renderer = self._engine, None, None
+            self._test = None
         if engine is not None:
             engines.release_engine(engine)
 
@@ -162,12 +164,13 @@ class LDAModelAPI(ModelAPI):
         self, engine: Engine, renderer: ChatRenderer, settings: Settings
     ) -> NoiseRecord:
         options = self.options
-        test = await test_at_load(
-            engine, renderer, options.self_test, options.max_batch
-        )
+        if self._test is None:
+            self._test = await test_at_load(
+                engine, renderer, options.self_test, options.max_batch
+            )
         alphas = (settings.score and settings.score.alphas) or (settings.alpha,)
-        refuse_noise(test, alphas, options.allow_noise)
-        return record_of(test, alphas, options.allow_noise)
+        refuse_noise(self._test, alphas, options.allow_noise)
+        return record_of(self._test, alphas, options.allow_noise)
 
     def _spec(self) -> "PairSpec":
         from inspect_lda.pair import PairSpec
