@@ -31,6 +31,8 @@ from typing_extensions import override
 from inspect_lda import engines
 from inspect_lda.backend import API_KEY, BEFORE_API_KEY, find_backend
 from inspect_lda.calibration.at_load import prepare
+from inspect_lda.calibration.guard import test_at_load
+from inspect_lda.calibration.result import SelfTest
 from inspect_lda.chat.render import ChatRenderer
 from inspect_lda.engines.base import Engine
 from inspect_lda.errors import LDAError
@@ -77,6 +79,7 @@ class LDAModelAPI(ModelAPI):
         self._lock = threading.Lock()
         self._renderer: ChatRenderer | None = None
         self._engine: Engine | None = None
+        self._test: SelfTest | None = None
 
     @override
     async def generate(
@@ -97,7 +100,8 @@ class LDAModelAPI(ModelAPI):
         engine = await self._ready_engine()
         with self._backend.patient(config.max_retries):
             facts = await facts_of(engine, self.after, self.options)
-            ready = await prepare(engine, renderer, self.options, settings)
+            test = await self._tested(engine, renderer)
+            ready = await prepare(engine, renderer, self.options, settings, test)
             call = Call(
                 model=self.model_name,
                 engine=engine,
@@ -177,8 +181,15 @@ class LDAModelAPI(ModelAPI):
     def close(self) -> None:
         with self._lock:
             engine, self._engine, self._renderer = self._engine, None, None
+            self._test = None
         if engine is not None:
             engines.release_engine(engine)
+
+    async def _tested(self, engine: Engine, renderer: ChatRenderer) -> SelfTest | None:
+        if self._test is None:
+            level, rows = self.options.self_test, self.options.max_batch
+            self._test = await test_at_load(engine, renderer, level, rows)
+        return self._test
 
     async def _ready_renderer(self) -> ChatRenderer:
         # A thread lock in a thread, not an asyncio lock: a memoised model outlives the

@@ -45,7 +45,8 @@ def advice_on(
         found.append(_unmerged(deltas))
     body = test.precision.partition(",")[0]
     lost = next((one.weights for one in deltas.erased if one.dtype == body), 0)
-    if deltas.source != "adapter" and lost > LOST * deltas.changed_weights:
+    finer = deltas.grid not in ("bfloat16", body)
+    if deltas.source != "adapter" and finer and lost > LOST * deltas.changed_weights:
         found.append(
             f"-M dtype=float32: held in {body}, {lost:,} of {deltas.changed_weights:,} "
             "changed weights are equal in both checkpoints"

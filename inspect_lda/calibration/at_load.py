@@ -1,9 +1,9 @@
-"""What happens to a call before it is asked: the self-test, and alpha by a budget."""
+"""What happens to a call before it is asked: alpha by a budget, alpha within noise."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from inspect_lda.calibration.guard import record_of, refuse_noise, test_at_load
+from inspect_lda.calibration.guard import record_of, refuse_noise
 from inspect_lda.calibration.result import NoiseRecord, SelfTest
 from inspect_lda.chat.render import ChatRenderer
 from inspect_lda.engines.base import Engine
@@ -30,21 +30,24 @@ class Prepared:
 
 
 async def prepare(
-    engine: Engine, renderer: ChatRenderer, options: ModelOptions, settings: Settings
+    engine: Engine,
+    renderer: ChatRenderer,
+    options: ModelOptions,
+    settings: Settings,
+    test: SelfTest | None,
 ) -> Prepared:
-    """Test the pair and find alpha, once a process; refuse alphas that amplify noise.
+    """Find alpha, once a process, if that is asked; refuse one that amplifies noise.
 
     Args:
         engine: Runs the pair.
         renderer: Of the model.
         options: Of the model.
         settings: Of the call.
+        test: The pair's, if one was made.
 
     Raises:
-        LDAError: If an identity does not hold, alpha amplifies noise, or a calibration
-            is of another model.
+        LDAError: If alpha amplifies noise, or a calibration is of another model.
     """
-    test = await test_at_load(engine, renderer, options.self_test, options.max_batch)
     found = None
     if settings.calibrated:
         found = await _calibration(engine, renderer, options, settings, test)

@@ -149,12 +149,13 @@ def refusal(test: SelfTest, alpha: float) -> str:
     )
     ways = list(ways_out(test.precision))
     if test.is_flat:
-        why = "the checkpoints differ by no more than rounding does"
+        why = "the checkpoints differ by no more than rounding does: no alpha is honest"
         ways = []
+    elif test.honest_alpha is None:
+        why = "rounding noise outweighs the signal: no alpha is honest"
     else:
         why = f"the largest honest alpha is {honest_text(test.honest_alpha)}"
-        if test.honest_alpha is not None:
-            ways.insert(0, f"alpha up to {honest_text(test.honest_alpha)}")
+        ways.insert(0, f"alpha up to {honest_text(test.honest_alpha)}")
     ways.append("-M allow_noise=true, and every log says so")
     return (
         f"alpha={alpha:g}: {why}. In {test.precision}, rounding noise amplified by "

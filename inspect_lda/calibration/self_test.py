@@ -15,6 +15,7 @@ from inspect_lda.calibration.noise import Known, Measured
 from inspect_lda.calibration.readings import Reading, Single, alone, in_batch
 from inspect_lda.calibration.reference import AFFORDABLE, float32_logits, obstacle
 from inspect_lda.calibration.result import Identity, Limits, Mean, Point, SelfTest
+from inspect_lda.checkpoints.weights import shared_copy
 from inspect_lda.engines.prefill import Prompt
 from inspect_lda.engines.transformers import PairDecoder
 from inspect_lda.statistics.means import mean_interval
@@ -114,7 +115,8 @@ def _identities(
 
 def _measured(decoder: PairDecoder, plan: Plan, readings: list[Reading]) -> Measured:
     model, vocabulary = decoder.model, decoder.pair.vocabulary
-    own = Single.of(model.after).model
+    # A module tree of its own: other pairs may be running on `after`.
+    own = Single.of(shared_copy(model.after)).model
     asked = list(zip(plan.batches(), readings, strict=True))
     apart = [
         alone(own, batch, reading.replies, nudged=True)[0] for batch, reading in asked

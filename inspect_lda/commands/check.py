@@ -23,6 +23,8 @@ BROKEN = 4
 @click.option("--head-dtype", default="auto", show_default=True)
 @click.option("--device", default="auto", show_default=True)
 @click.option("--adapter-scale", type=float, default=1.0, show_default=True)
+@click.option("--trust-remote-code", is_flag=True, help="As -M trust_remote_code=.")
+@click.option("--allow-mixed-quantization", is_flag=True, help="Check such a pair too.")
 @click.option("--max-batch", type=click.IntRange(1), default=32, show_default=True)
 @click.option("--prompts", type=click.IntRange(2), default=16, show_default=True)
 @click.option("--prompt-set", default="builtin:everyday", show_default=True)
@@ -70,6 +72,8 @@ def _spec(pair: str, options: dict[str, Any]) -> "PairSpec":
         dtype=options["dtype"],
         head_dtype=options["head_dtype"],
         device=options["device"],
+        trust_remote_code=options["trust_remote_code"],
+        allow_mixed_quantization=options["allow_mixed_quantization"],
         adapter_scale=scale,
     )
 

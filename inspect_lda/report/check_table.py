@@ -94,11 +94,10 @@ def delta_lines(deltas: Deltas) -> Iterator[str]:
             f"        size of a change: {middle:.2g} steps of {deltas.grid} (80 % from "
             f"{low:.2g} to {high:.2g})"
         )
-        of = "would be, merged" if deltas.source == "adapter" else "are"
         yield (
-            f"        in {deltas.grid}, {deltas.equal_on_grid:,} of the "
-            f"{deltas.touched_weights:,} weights of these tensors {of} equal to "
-            f"before's, and {deltas.one_step:,} one step away"
+            f"        {_held(deltas)} {deltas.equal_on_grid:,} of the "
+            f"{deltas.touched_weights:,} weights of these tensors equal to before's, "
+            f"and {deltas.one_step:,} one step away"
         )
     if deltas.adapter_erased is not None:
         yield (
@@ -107,6 +106,12 @@ def delta_lines(deltas: Deltas) -> Iterator[str]:
         )
     for note in deltas.notes:
         yield f"        {note}"
+
+
+def _held(deltas: Deltas) -> str:
+    if deltas.source == "adapter":
+        return f"merging in {deltas.grid} would leave"
+    return f"stored in {deltas.grid} are"
 
 
 def _identity(identity: Identity) -> Text:

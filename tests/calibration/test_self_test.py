@@ -15,6 +15,8 @@ from inspect_lda.engines.transformers import PairDecoder
 from inspect_lda.engines.trunk import TrunkLM
 from tests.calibration.conftest import Shelf
 from tests.calibration.pairs import ROWS, load, save_base, self_test_of
+from tests.engines.stepping import Counting
+from tests.engines.test_lockstep import hybrid_pair
 
 PROMPTS = [(5, 9, 33, 12), (7, 8, 9, 10, 11, 12, 13), (40, 41)]
 
@@ -139,3 +141,23 @@ def test_the_reference_is_the_same_weights_in_float32(shelf: Shelf) -> None:
     assert found.truth_std is not None
     # Noise of one checkpoint is about what rounding does to a difference of two.
     assert 0.3 < found.noise_std / found.truth_std < 3
+
+
+@pytest.mark.parametrize("arch", ["qwen3_next", "falcon_h1", "jamba"])
+def test_models_that_decode_in_lockstep(arch: str, tmp_path: Path) -> None:
+    decoder = PairDecoder(hybrid_pair(arch, tmp_path), ROWS)
+    assert not decoder.rolls
+    found = self_test_of(decoder)
+    assert found.passed, found.identities
+    assert found.honest_alpha == 1000
+
+
+def test_compiled_steps_hold_to_rounding(shelf: Shelf) -> None:
+    pair = load(shelf.other, shelf.base, compile=True)
+    backend = Counting()
+    decoder = PairDecoder(pair, ROWS, backend)
+    for _ in range(2):
+        found = self_test_of(decoder, length=10)
+        assert found.passed
+        assert found.identities[0].tolerance > 0
+    assert backend.graphs
