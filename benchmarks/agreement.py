@@ -180,6 +180,7 @@ def cost(pair: str, alphas: str, prompts: int, tokens: int, repeat: int) -> None
         for kind, level in modes
     }
     for name, run in runs.items():
+        run()  # loads, and stores the prompts
         passes = counted(run)
         console.print(f"{name}: {passes / asked.sampled:.2f} forwards a token")
     seconds = race(runs, repeat)
