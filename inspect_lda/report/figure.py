@@ -113,7 +113,8 @@ def _scales(axes: "Axes", summary: Summary) -> None:
     axes.xaxis.set_major_locator(FixedLocator(sorted(alphas)))
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
     left, right = axes.get_xlim()
-    axes.set_xlim(left, right + 0.06 * (right - left))  # room for the last label
+    room = right - left  # for the first and the last label
+    axes.set_xlim(left - 0.03 * room, right + 0.06 * room)
 
 
 def _words(axes: "Axes", summary: Summary) -> None:
