@@ -87,10 +87,14 @@ class Loaded(Mapping[str, Weight]):
             if isinstance(module, BaseTunerLayer)
         }
         self._tensors: dict[str, tuple[Tensor, str | None]] = {}
+        config = getattr(model, "config", None)
+        tied = bool(getattr(config, "tie_word_embeddings", False))
         for name, tensor in model.named_parameters():
             owner = next((p for p in self._layers if name.startswith(f"{p}.")), None)
             part = "" if owner is None else name.removeprefix(f"{owner}.")
             if ".original_module." in name or (owner and part[:11] != "base_layer."):
+                continue
+            if tied and ".head." in name:  # a float32 copy of the embeddings
                 continue
             plain = name.replace(".base_layer.", ".")
             plain = plain.replace(".modules_to_save.default.", ".")

@@ -11,7 +11,13 @@ from inspect_lda.calibration.stored import Loaded, files_of
 from inspect_lda.checkpoints.source import locate
 from inspect_lda.engines.halves import causal_lm
 from tests.calibration.conftest import Shelf
-from tests.calibration.pairs import as_dtype, load, save_adapter, save_merged
+from tests.calibration.pairs import (
+    as_dtype,
+    load,
+    save_adapter,
+    save_base,
+    save_merged,
+)
 
 BF16 = torch.bfloat16
 
@@ -133,3 +139,12 @@ def test_tensors_without_a_counterpart_are_told(shelf: Shelf, tmp_path: Path) ->
     part = {k: v for k, v in whole.items() if "lm_head" not in k}
     found = compare("files", part, whole)
     assert found.notes == ("1 tensors have no counterpart, e.g. lm_head.weight",)
+
+
+def test_a_float32_copy_of_a_tied_head_is_no_weight(tmp_path: Path) -> None:
+    tied = save_base(tmp_path / "tied", tie_word_embeddings=True)
+    plain, wide = (
+        load(tied, tied, dtype="bfloat16", head_dtype=head)
+        for head in ("auto", "float32")
+    )
+    assert list(Loaded(wide.after)) == list(Loaded(plain.after))
