@@ -1,6 +1,5 @@
 """Two endpoints are a pair only if their ids mean the same, and stay what they were."""
 
-import asyncio
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -106,17 +105,6 @@ def test_barred_and_ending_ids(tmp_path: Path) -> None:
     assert end_of_turn_ids(tokenizer, str(tmp_path)) == {EOS, 5, 97}
     tokenizer.chat_template = None
     assert end_of_turn_ids(tokenizer, str(tmp_path / "none")) == {EOS}
-
-
-async def test_rollouts_that_begin_together_ask_once(text_pair: ServedPair) -> None:
-    with FaultProxy(text_pair.after.root) as proxy:
-        async with serving_engine(text_pair, base_url=proxy.url) as engine:
-            await engine.pair()
-            alone = len(proxy.asked)
-        async with serving_engine(text_pair, base_url=proxy.url) as engine:
-            pairs = await asyncio.gather(*(engine.pair() for _ in range(10)))
-        assert all(pair is pairs[0] for pair in pairs)
-        assert len(proxy.asked) == 2 * alone
 
 
 async def test_what_can_not_be_used_is_not_asked_again(text_pair: ServedPair) -> None:
