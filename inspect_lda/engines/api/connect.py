@@ -10,7 +10,7 @@ from inspect_lda.engines.api.dialect import Capabilities, Ids
 from inspect_lda.engines.api.endpoint import Endpoint
 from inspect_lda.engines.api.fingerprint import fingerprint
 from inspect_lda.engines.api.keys import after_key, before_key
-from inspect_lda.engines.api.meter import metering
+from inspect_lda.engines.api.meter import current_meter, metering
 from inspect_lda.engines.api.probe import probe
 from inspect_lda.engines.api.spec import ApiSpec
 from inspect_lda.engines.api.texts import check_texts
@@ -60,8 +60,8 @@ async def connect(
     after = Endpoint(spec.base_url, spec.after, key=after_key(ours))
     before = Endpoint(spec.before_base_url, spec.before, key=before_key(theirs, ours))
     local = LocalTokenizer(tokenizer)
-    # The probe is no completion's cost.
-    with metering():
+    # The probe is no completion's cost, but waits no longer than one.
+    with metering(current_meter().retries_allowed):
         return await asyncio.gather(
             _open("after", after, spec.dialect, local),
             _open("before", before, spec.before_dialect, local),

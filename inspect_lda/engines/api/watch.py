@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from inspect_lda.engines.api.endpoint import Endpoint
 from inspect_lda.engines.api.fingerprint import Fingerprint, fingerprint
-from inspect_lda.engines.api.meter import metering
+from inspect_lda.engines.api.meter import current_meter, metering
 from inspect_lda.engines.api.view import Side
 from inspect_lda.engines.api.wire.base import Wire
 
@@ -65,5 +65,5 @@ class Watch:
             due = self._looks % self._every == 0
         if due:
             # Nobody's cost.
-            with metering():
+            with metering(current_meter().retries_allowed):
                 await asyncio.gather(*(side.check() for side in self._sides))

@@ -51,10 +51,8 @@ def view(
         update = {"scores_ids": scores_ids, "max_top": max_top}
         can: Capabilities = dialect.capabilities.model_copy(update=update)
         sides.append(Side(name, f"http://{name}", dialect, can))
-    after, before = sides
-    return View(
-        after, before, Looking(k=K, before_top_k=320, missing="error", barred=barred)
-    )
+    looking = Looking(k=K, before_top_k=320, missing="error", barred=barred)
+    return View(sides[0], sides[1], looking)
 
 
 async def seen(text_files: Pair, scores_ids: int) -> tuple[list[Support], list[str]]:
