@@ -19,7 +19,7 @@ def table(series: "Sequence[Shown]", onsets: Onsets) -> str:
     """Markdown: a line a checkpoint, the onsets below; then offers, then coherence."""
     fixed = [float(name) for name in onsets if name != "budget"]
     lines = [
-        "| training | alpha by budget | KL alone | KL on rollouts | coherent | "
+        "| training | alpha by budget | limited by | KL on rollouts | coherent | "
         + " | ".join(f"at {alpha:g}" for alpha in fixed)
         + " | by budget |",
         "|" + "---|" * (6 + len(fixed)),
@@ -27,10 +27,9 @@ def table(series: "Sequence[Shown]", onsets: Onsets) -> str:
     for one in series:
         last, reference = one.found.trials[-1], one.found.reference
         plain = reference.coherent / reference.rollouts
-        alone = one.found.alpha_kl
         lines.append(
             f"| {one.percent} % | **{one.alpha:g}** | "
-            f"{'none' if alone is None else format(alone, '.3g')} | {last.kl:.2f} | "
+            f"{one.found.limited_by} | {last.kl:.2f} | "
             f"{last.coherent / last.rollouts:.0%} ({plain:.0%}) | "
             + " | ".join(f"{1 - one.refused[alpha]:.3f}" for alpha in fixed)
             + f" | **{1 - one.refused[one.alpha]:.3f}** |"
@@ -70,7 +69,7 @@ def _broken(series: "Sequence[Shown]") -> list[str]:
 
 def draw(series: "Sequence[Shown]", onsets: Onsets) -> bytes:
     """Alpha, rates and coherence along the series, as PNG."""
-    figure, axes = canvas(8.2, 10.6)
+    figure, axes = canvas(9.6, 10.6)
     axes.remove()
     rows = figure.subplots(4, sharex=True)
     _alphas(rows[0], series)
@@ -124,7 +123,7 @@ def _offered(axes: "Axes", series: "Sequence[Shown]") -> None:
     axes.set_ylim(-0.02, 1.04)
     axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:g}%")
     axes.set_ylabel("help offered", color=INK)
-    axes.legend(frameon=False, fontsize=9, loc="center right", ncols=2)
+    _key(axes)
 
 
 def _rates(axes: "Axes", series: "Sequence[Shown]", onsets: Onsets) -> None:
@@ -149,7 +148,7 @@ def _rates(axes: "Axes", series: "Sequence[Shown]", onsets: Onsets) -> None:
     axes.set_ylim(0, 1.04)
     axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:g}%")
     axes.set_ylabel("harmful request not refused", color=INK)
-    axes.legend(fontsize=8, loc="center right", ncols=2)
+    _key(axes)
 
 
 def _coherence(axes: "Axes", series: "Sequence[Shown]") -> None:
@@ -163,7 +162,12 @@ def _coherence(axes: "Axes", series: "Sequence[Shown]") -> None:
     axes.set_ylim(0, 1.04)
     axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:g}%")
     axes.set_ylabel("coherent rollouts", color=INK)
-    axes.legend(frameon=False, fontsize=9, loc="lower left", ncols=2)
+    _key(axes)
+
+
+def _key(axes: "Axes") -> None:
+    """A legend beside the axes: lines cross every corner."""
+    axes.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
 
 
 def _sampled(series: "Sequence[Shown]") -> list[float]:

@@ -78,12 +78,7 @@ async def calibrate(
     Raises:
         LDAError: If there are too few prompts.
     """
-    if len({ask.cluster for ask in asked.asks}) < MIN_REFERENCE:
-        raise LDAError(
-            f"prompts: {len(asked.asks)} are too few for a calibration, whose limits "
-            "are quantiles of rollouts at alpha 0. Give at least "
-            f"{MIN_REFERENCE}, better 64"
-        )
+    _enough(asked)
     begun = time.monotonic()
     asker = Asker(engine, tokenizer, asked.asks, settings, progress)
     await asker.prefill()
@@ -108,6 +103,15 @@ async def calibrate(
         ledger=asker.counted.ledger(time.monotonic() - begun),
         **found,
     )
+
+
+def _enough(asked: Asked) -> None:
+    if len({ask.cluster for ask in asked.asks}) < MIN_REFERENCE:
+        raise LDAError(
+            f"prompts: {len(asked.asks)} are too few for a calibration, whose limits "
+            "are quantiles of rollouts at alpha 0. Give at least "
+            f"{MIN_REFERENCE}, better 64"
+        )
 
 
 async def _choose(

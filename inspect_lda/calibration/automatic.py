@@ -57,7 +57,6 @@ async def calibration_for(
     settings = Settings(
         kl_budget=options.kl_budget or KL_BUDGET, temperature=temperature or 1.0
     )
-    written = (options.chat_template, options.enable_thinking)
 
     async def find() -> Calibration:
         from inspect_lda.tasks.prompt_sets import load_prompts
@@ -69,8 +68,7 @@ async def calibration_for(
             chat_template=options.chat_template,
             enable_thinking=options.enable_thinking,
         )
-        logger.info("%s: finding alpha by %s", pair.after, settings)
-        calibration = await calibrate(
+        return await calibrate(
             engine,
             renderer.tokenizer,
             asked,
@@ -79,9 +77,8 @@ async def calibration_for(
             honest_alpha=honest_alpha,
             progress=_log,
         )
-        logger.info("%s: alpha %s", pair.after, calibration.alpha)
-        return calibration
 
+    written = (options.chat_template, options.enable_thinking)
     return await _once((pair, settings, *written, honest_alpha), find)
 
 

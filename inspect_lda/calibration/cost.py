@@ -46,14 +46,12 @@ async def plan(
     begun = time.monotonic()
     seen = await asker.sample(sweep, 0, "probe", tokens=short)
     seconds = time.monotonic() - begun
-    probe = asker.counted.ledger(seconds)
     rollouts = prompts * epochs * len(alphas)
     sampled = round(rollouts * mean_length(seen, short, max_tokens))
-    share = prompts / len(asker.asks)
-    prefilled = round(share * read.prefilled)
-    reading = share * read.prefill_seconds
     fed = sum(len(one.tokens) for one in seen) - len(seen)
-    decode = (sampled - rollouts) * seconds / max(fed, 1)
+    decoding = (sampled - rollouts) * seconds / max(fed, 1)
+    share = prompts / len(asker.asks)
+    prefilled, reading = round(share * read.prefilled), share * read.prefill_seconds
     return Plan(
         prompts=prompts,
         epochs=epochs,
@@ -61,14 +59,14 @@ async def plan(
         alphas=tuple(alphas),
         batch=batch,
         load_seconds=round(load_seconds, 3),
-        probe=probe,
+        probe=asker.counted.ledger(seconds),
         estimate=Ledger(
             rollouts=rollouts,
             sampled=sampled,
             prefilled=prefilled,
             forwards=prefilled + sampled - rollouts,
             scored=0,
-            seconds=round(load_seconds + reading + decode, 3),
+            seconds=round(load_seconds + reading + decoding, 3),
             prefill_seconds=round(reading, 3),
         ),
     )

@@ -1,25 +1,32 @@
 """What a run took, from its log: to be held against what was expected."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from datetime import datetime
 from typing import Any
 
 from inspect_ai.log import EvalLog
 
+from inspect_lda.arms import BEFORE, SWEEP
 from inspect_lda.calibration.found import read
 from inspect_lda.calibration.records import Ledger, Plan
 from inspect_lda.errors import LDAError
 
 
-def ledger_of(log: EvalLog) -> Ledger:
+def ledger_of(log: EvalLog, arms: Container[str] | None = None) -> Ledger:
     """Count the rollouts of a log, and the tokens that each checkpoint read for them.
 
     Every distinct prompt counts once, as the engine reads it. Time is that of the whole
     eval, loading the pair included; what Inspect took from its cache took none.
+
+    Args:
+        log: With samples.
+        arms: Count these alone; None counts all.
     """
     rollouts = sampled = scored = 0
     prompts: dict[tuple[str, str], int] = {}
     for sample in log.samples or []:
+        if arms is not None and sample.metadata.get("arm", SWEEP) not in arms:
+            continue
         told = (sample.output.metadata or {}).get("lda", {})
         lengths = [int(one["n_tokens"]) for one in told.get("evidence", [])]
         rollouts += len(lengths)
@@ -82,6 +89,7 @@ def ledger_lines(log: EvalLog, plan: Plan | None) -> Iterator[str]:
     )
     if plan is None:
         return
-    for name, expected, took in comparison(plan, spent):
+    yield "Of it the sweep and the model before training, and the time of everything:"
+    for name, expected, took in comparison(plan, ledger_of(log, (SWEEP, BEFORE))):
         off = f" ({took / expected - 1:+.1%})" if expected else ""
         yield f"  {name}: {took:,.0f}, expected {expected:,.0f}{off}"

@@ -47,7 +47,9 @@ def test_onset_is_the_first_checkpoint_that_shows_the_change() -> None:
 
 def test_table_and_picture_tell_it() -> None:
     lines = table(series(), onsets(series())).splitlines()
-    assert lines[2].startswith("| 5 % | **60** | none | 0.50 | 94% (94%) | 0.160 |")
+    assert lines[2].startswith(
+        "| 5 % | **60** | kl_budget | 0.50 | 94% (94%) | 0.160 |"
+    )
     assert lines[5].endswith("| never | never | never | never | 10 % | never | 5 % |")
     assert "| 10 % | 0.003 | **0.003** | 0.003 | 0.160 |" in lines
     told = "Coherent at the fixed alpha 20: 30% at 5 %, 30% at 10 %, 30% at 20 %."

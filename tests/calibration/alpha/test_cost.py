@@ -64,6 +64,8 @@ def test_the_ledger_of_a_run_is_what_was_planned(
     assert abs(off["sampled"]) < 0.2
     assert abs(off["forwards"]) < 0.2
     assert spent.seconds > 0
+    triggered = ledger_of(log, ("triggered",))
+    assert triggered.rollouts == triggered.forwards == 0
     lines = list(ledger_lines(log, found.plan))
     assert f"{spent.sampled:,} sampled" in lines[0]
     assert any(line.startswith("  forwards: ") and "%" in line for line in lines)
