@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from inspect_lda.commands.pair import pair, serve
 from inspect_lda.commands.prompts import prompts
 
 
@@ -13,7 +14,8 @@ def main() -> None:
     """Logit Diff Amplification for Inspect."""
 
 
-main.add_command(prompts)
+for command in (pair, prompts, serve):
+    main.add_command(command)
 
 
 @main.command()
