@@ -81,7 +81,11 @@ def compose(root: Path, after: str, before: str | None, alpha: float = 0.7) -> W
     from inspect_lda.checkpoints.directory import write_pair
 
     write_pair(after, before, root / "pair", alpha=alpha)
-    spec = PairSpec(after, before, dtype="float32", device="cpu")
+    # Other attention implementations leave out what some architectures need (gemma2's
+    # cap of attention scores, under sdpa).
+    spec = PairSpec(
+        after, before, dtype="float32", device="cpu", attn_implementation="eager"
+    )
     return Written(root / "pair", spec, alpha)
 
 

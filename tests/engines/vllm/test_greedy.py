@@ -76,10 +76,7 @@ def test_preempted_requests_keep_their_alpha(start: Start, llama: Written) -> No
 
 @pytest.mark.parametrize("arch", ["qwen2", "gemma2"])
 def test_other_architectures(start: Start, tmp_path: Path, arch: str) -> None:
-    widths = settings.WIDE
-    if arch == "qwen2":
-        widths = {key: widths[key] for key in widths if key != "head_dim"}
-    written = write(tmp_path, arch, **widths)
+    written = write(tmp_path, arch, **settings.WIDE)
     asked = asks(16, seed=7)
     llm = start(written.directory)
     check(compare(written, asked, answers(llm, asked, 16)), 16 * 16)
