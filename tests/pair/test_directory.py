@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoTokenizer
 
 from inspect_lda.checkpoints.block import ARCHITECTURE, PairBlock, ranges
 from inspect_lda.checkpoints.directory import write_pair
+from inspect_lda.checkpoints.sides import find_sides
 from inspect_lda.cli import main
 from inspect_lda.errors import LDAError
 from tests.pair.conftest import Shelf
@@ -121,3 +122,16 @@ def test_from_the_command_line(shelf: Shelf, tmp_path: Path) -> None:
     )
     assert refused.exit_code == 2
     assert "not a number" in refused.output
+
+
+def test_loads_as_the_pair_it_names(shelf: Shelf, tmp_path: Path) -> None:
+    write_pair(str(shelf.adapter), str(shelf.before), tmp_path)
+    written = find_sides(str(tmp_path), None)
+    given = find_sides(str(shelf.adapter), str(shelf.before))
+    assert written.both == given.both
+
+
+def test_a_pair_directory_takes_no_other_before(shelf: Shelf, tmp_path: Path) -> None:
+    write_pair(str(shelf.after), str(shelf.before), tmp_path)
+    with pytest.raises(LDAError, match="names both checkpoints"):
+        find_sides(str(tmp_path), str(shelf.before))
