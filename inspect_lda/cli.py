@@ -7,6 +7,7 @@ import click
 from inspect_lda.commands.alpha import alpha
 from inspect_lda.commands.check import check
 from inspect_lda.commands.output import write
+from inspect_lda.commands.pair import pair, serve
 from inspect_lda.commands.probe import probe
 from inspect_lda.commands.prompts import prompts
 
@@ -17,10 +18,8 @@ def main() -> None:
     """Logit Diff Amplification for Inspect."""
 
 
-main.add_command(alpha)
-main.add_command(check)
-main.add_command(probe)
-main.add_command(prompts)
+for command in (alpha, check, pair, probe, prompts, serve):
+    main.add_command(command)
 
 
 @main.command()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from inspect_lda.checkpoints.block import KEY, HalfBlock, PairBlock
 from inspect_lda.checkpoints.source import Checkpoint, is_path_like, locate
 from inspect_lda.errors import LDAError
 
@@ -72,6 +73,8 @@ def find_sides(after: str, before: str | None) -> Sides:
     if after.startswith(DEMO):
         return _demo_sides(after, before)
     found = locate(after, "after")
+    if (block := _written_pair(found)) is not None:
+        return _block_sides(block, after, before)
     record = _adapter_record(found, "after")
     if before is None:
         if record is None:
@@ -105,6 +108,42 @@ def _side(text: str, argument: str) -> Side:
     if record is None:
         return Side(found, None, found.name, argument)
     return Side(_recorded_base(record, found, argument), found, found.name, argument)
+
+
+def _written_pair(found: Checkpoint) -> PairBlock | None:
+    """What a pair directory says; None for a checkpoint."""
+    path = Path(found.source) / "config.json"
+    if not found.is_local or not path.is_file():
+        return None
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # loading the checkpoint says what is wrong with it
+        return None
+    written = isinstance(config, dict) and KEY in config
+    return PairBlock.of(config, found.source) if written else None
+
+
+def _block_sides(block: PairBlock, after: str, before: str | None) -> Sides:
+    if before is not None:
+        raise LDAError(
+            f"before: got '{before}', but after='{after}' is a pair directory, which "
+            "names both checkpoints. Leave `before` out."
+        )
+    return Sides(
+        _block_side(block.after, "after"), _block_side(block.before, "before"), ()
+    )
+
+
+def _block_side(half: HalfBlock, argument: str) -> Side:
+    base = locate(_at(half.model, half.revision), argument)
+    if half.adapter is None:
+        return Side(base, None, base.name, argument)
+    adapter = locate(_at(half.adapter, half.adapter_revision), argument)
+    return Side(base, adapter, adapter.name, argument)
+
+
+def _at(name: str, revision: str | None) -> str:
+    return f"{name}@{revision}" if revision else name
 
 
 def _demo_sides(text: str, before: str | None, argument: str = "after") -> Sides:

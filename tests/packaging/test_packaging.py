@@ -19,7 +19,16 @@ PARTS = [
 ]
 
 # Imported by Inspect for every eval of every model, so it must cost nothing.
-HEAVY = ("torch", "transformers", "openai", "numpy", "scipy", "peft", "matplotlib")
+HEAVY = (
+    "torch",
+    "transformers",
+    "openai",
+    "numpy",
+    "scipy",
+    "peft",
+    "matplotlib",
+    "vllm",
+)
 
 CREATE_TASK = """
 import json, sys

@@ -1,0 +1,35 @@
+"""The other model runner, and models spread over workers: the same tokens."""
+
+from typing import Any
+
+import pytest
+
+from tests.engines.vllm.driver import drive
+from tests.engines.vllm.oracle import Written
+
+pytestmark = pytest.mark.vllm
+
+TENSOR: dict[str, Any] = {
+    "tensor_parallel_size": 2,
+    "distributed_executor_backend": "mp",
+}
+PIPELINE: dict[str, Any] = {
+    "pipeline_parallel_size": 2,
+    "distributed_executor_backend": "mp",
+}
+
+
+@pytest.mark.parametrize(
+    ("runner", "options"),
+    [("v2", {}), ("v1", TENSOR), ("v2", PIPELINE)],
+    ids=["v2", "v1-tensor-parallel", "v2-pipeline-parallel"],
+)
+def test_tokens_are_those_of_the_reference(
+    llama: Written, runner: str, options: dict[str, Any]
+) -> None:
+    pytest.importorskip("vllm")
+    report = drive(llama.directory.parent, runner, options=options, asks=8, tokens=8)
+    assert report["v2"] == (runner == "v2")
+    assert (report["tokens"], report["mismatches"]) == (64, 0)
+    assert report["error"] < 1e-3
+    assert 0 < report["prompt_error"] < 1e-3
