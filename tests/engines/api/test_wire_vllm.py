@@ -6,6 +6,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -64,17 +65,22 @@ def url(
     command += ["--logprobs-mode", request.param]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            command, env=os.environ | ENVIRONMENT, stdout=log, stderr=log
+            command,
+            env=os.environ | ENVIRONMENT,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
     try:
         yield _ready(f"http://127.0.0.1:{port}/v1", process, folder / "log")
     finally:
-        process.terminate()
+        # Its workers are processes of their own, and outlive it if it is killed.
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait(60)
 
 
 def _ready(url: str, process: "subprocess.Popen[bytes]", log: Path) -> str:
-    for _ in range(600):
+    for _ in range(1200):
         if process.poll() is not None:
             break
         try:

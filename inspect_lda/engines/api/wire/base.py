@@ -87,7 +87,10 @@ class Wire(ABC):
     ) -> Draft:
         """See `Dialect.draft`."""
         if self.profile.truncate is None:
-            raise self.endpoint.refuse("it cannot be told to sample from a list's ids")
+            raise self.endpoint.refuse(
+                "it cannot be told to sample from a list's ids",
+                "Leave drafting out: -M draft=0",
+            )
         self._possible(k)
         ask = Ask(
             k=k,
