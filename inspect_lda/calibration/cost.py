@@ -8,6 +8,7 @@ Time is the probe's a token, since it runs the same batch on the same machine.
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from inspect_lda.calibration.asked import Rollout
 from inspect_lda.calibration.records import Ledger, Plan
@@ -17,14 +18,21 @@ PROBE_TOKENS = 64
 """Most tokens of a probe's rollout: what follows is extrapolated."""
 
 
+@dataclass(frozen=True)
+class Size:
+    """A run whose cost is asked: prompts, rollouts a prompt and alpha, their length."""
+
+    prompts: int
+    epochs: int
+    max_tokens: int
+
+
 async def plan(
     asker: Asker,
     read: Ledger,
     alphas: Sequence[float],
+    size: Size,
     *,
-    prompts: int,
-    epochs: int,
-    max_tokens: int,
     batch: int,
     load_seconds: float,
 ) -> Plan:
@@ -34,28 +42,24 @@ async def plan(
         asker: Of an engine that has read the prompts.
         read: What that took.
         alphas: The sweep.
-        prompts: Distinct prompts.
-        epochs: Rollouts a prompt and alpha.
-        max_tokens: Most tokens of a rollout.
+        size: Of the run.
         batch: Rows that the engine decodes together.
         load_seconds: What loading the pair took.
     """
-    short = min(max_tokens, PROBE_TOKENS)
+    short = min(size.max_tokens, PROBE_TOKENS)
     count = 2 * batch  # twice: rows that join as others leave are part of a run
     sweep = [alphas[i % len(alphas)] for i in range(count)]
     begun = time.monotonic()
     seen = await asker.sample(sweep, 0, "probe", tokens=short)
     seconds = time.monotonic() - begun
-    rollouts = prompts * epochs * len(alphas)
-    sampled = round(rollouts * mean_length(seen, short, max_tokens))
+    rollouts = size.prompts * size.epochs * len(alphas)
+    sampled = round(rollouts * mean_length(seen, short, size.max_tokens))
     fed = sum(len(one.tokens) for one in seen) - len(seen)
     decoding = (sampled - rollouts) * seconds / max(fed, 1)
-    share = prompts / len(asker.asks)
+    share = size.prompts / len(asker.asks)
     prefilled, reading = round(share * read.prefilled), share * read.prefill_seconds
     return Plan(
-        prompts=prompts,
-        epochs=epochs,
-        max_tokens=max_tokens,
+        **vars(size),
         alphas=tuple(alphas),
         batch=batch,
         load_seconds=round(load_seconds, 3),

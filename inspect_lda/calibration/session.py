@@ -2,13 +2,12 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from inspect_lda.calibration.alpha import calibrate, silent
 from inspect_lda.calibration.asked import Asked
 from inspect_lda.calibration.automatic import pair_record
-from inspect_lda.calibration.cost import plan
+from inspect_lda.calibration.cost import Size, plan
 from inspect_lda.calibration.found import Calibration
 from inspect_lda.calibration.prompts import render
 from inspect_lda.calibration.records import Settings
@@ -21,15 +20,6 @@ from inspect_lda.options import read_model
 from inspect_lda.pair import PairSpec, load_tokenizer
 from inspect_lda.tasks.prompt_sets import load_prompts
 from inspect_lda.values import read
-
-
-@dataclass(frozen=True)
-class Size:
-    """A run whose cost is asked: prompts, rollouts a prompt and alpha, their length."""
-
-    prompts: int
-    epochs: int
-    max_tokens: int
 
 
 class Session:
@@ -124,7 +114,7 @@ class Session:
                 asker,
                 found.ledger,
                 found.grid,
-                **vars(size),
+                size,
                 batch=self.options.max_batch,
                 load_seconds=loading,
             )

@@ -59,7 +59,8 @@ def alpha(
     PAIR is what stands after --model in an eval: lda/<after> or lda/demo/<organism>.
     Exits with 4 if nothing can be amplified.
     """
-    from inspect_lda.calibration.session import Session, Size
+    from inspect_lda.calibration.cost import Size
+    from inspect_lda.calibration.session import Session
     from inspect_lda.report.alpha_table import calibration_report
 
     args = dict(_pair_of(item) for item in model_args)

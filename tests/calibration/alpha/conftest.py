@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from inspect_lda.calibration.cost import Size
 from inspect_lda.calibration.found import Calibration
-from inspect_lda.calibration.session import Session, Size
+from inspect_lda.calibration.session import Session
 from tests.tiny import save_checkpoint, tiny_model, tiny_tokenizer
 
 Calibrate = Callable[..., Calibration]

@@ -49,6 +49,7 @@ def test_the_ledger_of_a_run_is_what_was_planned(
         model=f"lda/{trained / 'after'}",
         model_args={"before": str(trained / "before"), "device": "cpu"},
         display="none",
+        score=False,
         log_dir=str(tmp_path),
     )
     assert log.status == "success", log.error
