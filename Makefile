@@ -6,6 +6,8 @@ VLLM_VENV ?= .venv-vllm
 # pip says nothing but errors; `make demo PIP_FLAGS=` shows everything.
 PIP_FLAGS ?= -qq
 PYTEST_ARGS ?=
+# Processes that share the test files, one thread each.
+WORKERS ?= 2
 DEMO_ARGS ?=
 ORGANISMS_ARGS ?=
 
@@ -27,7 +29,7 @@ demo: $(VENV)/.stamp-demo  ## amplify the embedded backdoor: table, controls, tr
 
 test: lint  ## lint, types and the whole default test suite
 	$(say) "pytest"
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.stamp-dev  ## ruff, mypy --strict, inspect-evals-lint
 	$(say) "ruff check, ruff format --check"
