@@ -90,10 +90,11 @@ class Session:
             honest_alpha: Largest alpha by the self-test, if it was run.
             progress: Told what is being done.
         """
+        # Importing torch is a part of it, as in the first seconds of an eval.
+        begun = time.monotonic()
         renderer, engine = self.renderer(), self.engine()
         asked = self.asked(renderer, spec, count)
         try:
-            begun = time.monotonic()
             record = await pair_record(engine, self.options.engine)
             loading = time.monotonic() - begun
             found = await calibrate(
