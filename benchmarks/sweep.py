@@ -83,7 +83,12 @@ def measure(task: Task, after: Path, before: Path, room: int) -> Occupancy:
         RuntimeError: If the eval failed.
     """
     model = get_model(
-        f"lda/{after}", before=str(before), max_batch=room, device="cpu", memoize=False
+        f"lda/{after}",
+        before=str(before),
+        max_batch=room,
+        device="cpu",
+        self_test="off",
+        memoize=False,
     )
     with tempfile.TemporaryDirectory() as logs, watched() as rows:
         begun = time.perf_counter()

@@ -139,6 +139,21 @@ class ModelOptions(NetOptions, EndpointOptions):
         asked = self.support
         return DEFAULT_SUPPORT[self.engine] if asked is None else asked
 
+    def alpha_of(self, asked: float | None) -> tuple[float, bool]:
+        """Alpha of a request, and whether a calibration has to say it.
+
+        Args:
+            asked: What the request itself asks for.
+
+        Returns:
+            0 stands for an alpha that is still to be found.
+        """
+        if asked is not None:
+            return asked, False
+        if self.alpha == AUTO:
+            return 0.0, True
+        return self.alpha, self.calibration is not None
+
     def pair_fields(self) -> dict[str, Any]:
         """What `PairSpec` takes, `after` aside."""
         fields = {"before", "dtype", "device", "attn_implementation", "adapter_scale"}

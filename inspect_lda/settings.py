@@ -17,7 +17,6 @@ from inspect_lda.evidence import EvidenceLevel
 from inspect_lda.options import ModelOptions
 from inspect_lda.request_options import ScoreOptions, read_request
 from inspect_lda.seeds import MAX_SEED, choice_seed
-from inspect_lda.values import AUTO
 
 DEFAULT_MAX_TOKENS = 2048
 MAX_TOP_LOGPROBS = 20
@@ -119,8 +118,7 @@ def read_config(config: GenerateConfig, options: ModelOptions) -> Settings:
     _refuse_unsupported(config)
     request = read_request(config.extra_body)
     score = request.scoring()
-    alpha = options.alpha if request.alpha is None else request.alpha
-    found = options.alpha == AUTO or options.calibration is not None
+    alpha, calibrated = options.alpha_of(request.alpha)
     sampling = Sampling(
         temperature=_temperature(config),
         top_k=int(_within("top_k", config.top_k, 0, 0, math.inf)),
@@ -138,7 +136,7 @@ def read_config(config: GenerateConfig, options: ModelOptions) -> Settings:
         _refuse_truncated_score(sampling)
     seed = config.seed
     return Settings(
-        alpha=0.0 if alpha == AUTO else alpha,
+        alpha=alpha,
         sampling=sampling,
         seed=None if seed is None else int(_within("seed", seed, 0, 0, MAX_SEED)),
         max_tokens=int(
@@ -151,7 +149,7 @@ def read_config(config: GenerateConfig, options: ModelOptions) -> Settings:
         evidence=request.evidence or options.evidence,
         render=request.render or "chat",
         placebo=request.placebo,
-        calibrated=found and request.alpha is None,
+        calibrated=calibrated,
         support=options.support_size if request.support is None else request.support,
         nets=request.nets(options.nets()),
         score=score,

@@ -48,6 +48,7 @@ class ScriptedAPI(ModelAPI):
         api_key: str | None = None,
         config: GenerateConfig = GenerateConfig(),  # noqa: B008 - Inspect's signature
         before: str | None = None,
+        allow_noise: bool = False,
     ) -> None:
         super().__init__(model_name, base_url, api_key, [], config)
         self.identity = before == model_name

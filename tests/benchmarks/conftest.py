@@ -8,6 +8,7 @@ import torch
 from click.testing import CliRunner
 from transformers.utils import logging as transformers_logging
 
+from benchmarks import contest
 from benchmarks.pairs import tiny
 from inspect_lda.pair import Pair
 
@@ -30,8 +31,10 @@ def pair() -> Pair:
 
 
 @pytest.fixture
-def printed() -> Callable[..., str]:
+def printed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """Runs a command as a user types it; returns what it printed."""
+    # Narrower, and cells wrap: the processes of pytest-xdist have COLUMNS=80.
+    monkeypatch.setattr(contest.console, "width", 120)
 
     def run(command: click.Command, *arguments: str, fails: bool = False) -> str:
         done = CliRunner().invoke(command, arguments, catch_exceptions=fails)

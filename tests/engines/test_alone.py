@@ -7,7 +7,6 @@ import pytest
 from inspect_lda.engines.base import Sampling
 from inspect_lda.engines.transformers import TransformersEngine
 from inspect_lda.evidence import EvidenceLevel
-from inspect_lda.pair import Pair
 from tests.engines.requests import PROMPTS, request, run
 
 
@@ -25,8 +24,8 @@ async def test_before_is_asked_only_where_its_answer_is_used(
     level: EvidenceLevel,
     asked: bool,
     engine: TransformersEngine,
-    pair: Pair,
 ) -> None:
+    pair = await engine.pair()
     wanted = [
         request(prompt, alpha, 9, Sampling(seed=seed))
         for seed, prompt in enumerate(PROMPTS)
