@@ -1,7 +1,7 @@
 """The table and the picture of `benchmarks.budget`."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from inspect_lda.arms import mirrored
 from inspect_lda.report.canvas import INK, SOFT, canvas, head, png
@@ -183,7 +183,7 @@ def _label(name: str) -> str:
     return "alpha by budget" if name == "budget" else f"alpha {name}"
 
 
-def _style(name: str) -> dict[str, object]:
+def _style(name: str) -> dict[str, Any]:
     from matplotlib import colormaps
 
     if name == "budget":

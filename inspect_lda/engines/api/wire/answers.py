@@ -1,10 +1,12 @@
 """Answers become listings here, or errors: a wrong number must never look like one."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
+from inspect_lda.engines.api.endpoint import Endpoint
 from inspect_lda.engines.api.errors import AnswerError, ShortList
 from inspect_lda.engines.api.listing import Listing
 
@@ -169,3 +171,22 @@ def _summed(listing: Listing, refuse: Refuse) -> Listing:
             "Does the server return logits, or log-probabilities after truncation?",
         )
     return listing
+
+
+@contextmanager
+def reading(endpoint: Endpoint, way_out: str = "") -> Iterator[None]:
+    """Inside it an answer of another form than expected is the endpoint's error.
+
+    Args:
+        endpoint: Whose answer is read.
+        way_out: Added to the error.
+
+    Raises:
+        EndpointError: If something that has to be in the answer is not.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise endpoint.refuse(
+            f"its answer cannot be read ({type(error).__name__}: {error})", way_out
+        ) from None

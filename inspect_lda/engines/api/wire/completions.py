@@ -11,7 +11,7 @@ from typing import Any
 from typing_extensions import override
 
 from inspect_lda.engines.api.dialect import Ids
-from inspect_lda.engines.api.wire.answers import Entry, Reply
+from inspect_lda.engines.api.wire.answers import Entry, Reply, reading
 from inspect_lda.engines.api.wire.ask import Ask
 from inspect_lda.engines.api.wire.base import Wire
 
@@ -19,7 +19,7 @@ _PREFIX = "token_id:"
 """vLLM's way of writing an id where the original has text."""
 
 
-class NoIds(ValueError):
+class NoIds(Exception):
     """A token is named by its text."""
 
 
@@ -44,17 +44,14 @@ class Completions(Wire):
             body[self.profile.given] = sorted({t for ids in ask.given for t in ids})
         answer = await self.send(body, ask)
         try:
-            choices = sorted(answer["choices"], key=lambda one: one.get("index", 0))
-            replies = [_reply(choice, bool(ask.given)) for choice in choices]
-            self._check_prompts(prefixes, choices, answer.get("usage") or {})
+            with reading(self.endpoint):
+                choices = sorted(answer["choices"], key=lambda one: one.get("index", 0))
+                replies = [_reply(choice, bool(ask.given)) for choice in choices]
+                self._check_prompts(prefixes, choices, answer.get("usage") or {})
         except NoIds as error:
             raise self.endpoint.refuse(
                 f"it names tokens by text ({error}), and texts are not unique",
                 "LDA needs ids: serve the model with vLLM, SGLang or llama.cpp",
-            ) from None
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            raise self.endpoint.refuse(
-                f"its answer cannot be read ({type(error).__name__}: {error})"
             ) from None
         self.spend(prefixes, replies)
         return replies

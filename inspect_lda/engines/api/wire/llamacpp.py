@@ -16,7 +16,7 @@ from typing import Any
 from typing_extensions import override
 
 from inspect_lda.engines.api.dialect import Ids
-from inspect_lda.engines.api.wire.answers import Entry, Reply
+from inspect_lda.engines.api.wire.answers import Entry, Reply, reading
 from inspect_lda.engines.api.wire.ask import Ask
 from inspect_lda.engines.api.wire.base import Wire
 
@@ -49,15 +49,10 @@ class LlamaCpp(Wire):
         }
         answer = await self.send(body, ask)
         results = answer if isinstance(answer, list) else [answer]
-        try:
+        with reading(self.endpoint, "Is it llama.cpp's own server, of 2025 or later?"):
             replies = [self._reply(result) for result in results]
             for prefix, result in zip(prefixes, results, strict=False):
                 self.check_read(prefix, result.get("tokens_evaluated"))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise self.endpoint.refuse(
-                f"its answer cannot be read ({type(error).__name__}: {error})",
-                "Is it llama.cpp's own server, of 2025 or later?",
-            ) from None
         self.spend(prefixes, replies)
         return replies
 

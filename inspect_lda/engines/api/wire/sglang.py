@@ -11,7 +11,7 @@ from typing import Any
 from typing_extensions import override
 
 from inspect_lda.engines.api.dialect import Ids
-from inspect_lda.engines.api.wire.answers import Entry, Reply
+from inspect_lda.engines.api.wire.answers import Entry, Reply, reading
 from inspect_lda.engines.api.wire.ask import Ask
 from inspect_lda.engines.api.wire.base import Wire
 
@@ -35,15 +35,10 @@ class SGLang(Wire):
             body[self.profile.given] = [list(ids) for ids in ask.given]
         answer = await self.send(body, ask)
         results = answer if isinstance(answer, list) else [answer]
-        try:
+        with reading(self.endpoint, "Is it SGLang's own server?"):
             replies = [_reply(result) for result in results]
             for prefix, result in zip(prefixes, results, strict=False):
                 self.check_read(prefix, result["meta_info"].get("prompt_tokens"))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise self.endpoint.refuse(
-                f"its answer cannot be read ({type(error).__name__}: {error})",
-                "Is it SGLang's own server?",
-            ) from None
         self.spend(prefixes, replies)
         return replies
 
