@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from tests.engines.vllm import settings
 RUNNER = "TEST_VLLM_RUNNER"
 MARK = "REPORT "
 
-settings.apply()
+if find_spec("vllm") is not None:
+    # Not elsewhere: tests of compiled steps would inherit it.
+    settings.apply()
 if os.environ.get(RUNNER) == "v2":
     from tests.engines.vllm import runner_v2  # noqa: F401
 
