@@ -4,6 +4,7 @@ Providers that differ in alpha alone (another `-M alpha=`, another role) share o
 engine, so that their requests are batched together and the weights are held once.
 """
 
+import atexit
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -88,6 +89,21 @@ def acquire_engine(name: str, spec: "Spec", **settings: Any) -> Engine:
             _shared[key] = _Shared(create_engine(name, spec, **settings), 0)
         _shared[key].users += 1
         return _shared[key].engine
+
+
+def close_engines() -> None:
+    """Close every engine that is still held: an eval that failed gives none back.
+
+    Called when the process ends: a thread that is inside torch then would abort it.
+    """
+    with _lock:
+        held = [shared.engine for shared in _shared.values()]
+        _shared.clear()
+    for engine in held:
+        engine.close()
+
+
+atexit.register(close_engines)
 
 
 def release_engine(engine: Engine) -> None:
