@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from inspect_lda.calibration.found import Calibration, read, write
 from inspect_lda.calibration.records import Ledger
@@ -42,12 +43,22 @@ def test_curves_start_where_nothing_is_amplified(found: Calibration) -> None:
     assert one.kl == pytest.approx(found.reference.pair_kl, rel=0.3)
 
 
+def _numbers(record: BaseModel) -> dict[str, float]:
+    fields = record.model_dump()
+    limits = fields.pop("limits", {})
+    return {**fields, **limits}
+
+
 def test_a_calibration_is_reproducible(
     calibrate: Calibrate, found: Calibration
 ) -> None:
     again = calibrate()
-    for part in ("alpha", "trials", "reference", "prompts", "pair"):
+    for part in ("alpha", "prompts", "pair"):
         assert getattr(again, part) == getattr(found, part)
+    # Which rows share a batch is a matter of time, and their last digits follow it.
+    assert _numbers(again.reference) == pytest.approx(_numbers(found.reference))
+    for one, other_time in zip(again.trials, found.trials, strict=True):
+        assert _numbers(one) == pytest.approx(_numbers(other_time))
     # A new seed tells other stories of the same pair.
     other = calibrate(seed=1)
     assert other.reference != found.reference
