@@ -1,7 +1,7 @@
 """From the logits of both checkpoints to drawn tokens and their evidence."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence, Sized
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -13,14 +13,59 @@ from inspect_lda.decoding.nets import NetRows, Netted
 from inspect_lda.decoding.placebo import placebo_order
 from inspect_lda.decoding.scratch import Scratch
 from inspect_lda.decoding.step import Asked, Step, Stepper
-from inspect_lda.engines.base import NO_NETS, TokenLogprobs
-from inspect_lda.engines.rows import RowState
+from inspect_lda.engines.base import NO_NETS, Request, TokenLogprobs
 
 CPU_BYTES = 3 << 20
 DEVICE_BYTES = 1 << 27
 """A step is taken for as many rows together as have logits of this size: on a CPU what
 its cache holds, elsewhere what keeps the device busy without filling its memory."""
 EVIDENCE = len(StepEvidence._fields)
+
+
+class Uniforms(Protocol):
+    """The uniforms of one row's tokens."""
+
+    def next(self) -> float:
+        """Return the uniform of the next token."""
+        ...
+
+
+class SampledRow(Protocol):
+    """What the sampler has to know of a row, and where it records."""
+
+    @property
+    def request(self) -> Request:
+        """What is asked."""
+        ...
+
+    @property
+    def tokens(self) -> Sized:
+        """The tokens so far."""
+        ...
+
+    @property
+    def counts(self) -> Mapping[int, int]:
+        """How often each id is among them."""
+        ...
+
+    @property
+    def uniforms(self) -> Uniforms:
+        """Its random stream."""
+        ...
+
+    @property
+    def logprobs(self) -> list[TokenLogprobs]:
+        """One entry a token, if asked for."""
+        ...
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is recorded any more."""
+        ...
+
+    def take(self, token: int, values: Sequence[float]) -> None:
+        """Record a drawn token and its `StepEvidence`."""
+        ...
 
 
 class _Part(NamedTuple):
@@ -46,7 +91,7 @@ class Sampler:
         size = CPU_BYTES if self._device.type == "cpu" else DEVICE_BYTES
         self._most = max(1, size // (4 * self.width))
         self._scratch = Scratch.of(0, 0, self._device)
-        self._rows: Sequence[RowState] | None = None
+        self._rows: Sequence[SampledRow] | None = None
         self._cached: list[_Part] = []
 
     @property
@@ -55,7 +100,7 @@ class Sampler:
         return self._known.width
 
     def __call__(
-        self, after: Tensor, before: Tensor, rows: list[RowState]
+        self, after: Tensor, before: Tensor, rows: Sequence[SampledRow]
     ) -> list[int]:
         """Amplify, draw, measure and record.
 
@@ -87,7 +132,7 @@ class Sampler:
         self,
         after: Tensor,
         before: Tensor,
-        rows: list[RowState],
+        rows: Sequence[SampledRow],
         uniforms: list[float],
         *,
         careful: bool = False,
@@ -111,7 +156,7 @@ class Sampler:
         values: list[list[float]] = torch.cat(packed).tolist()
         return values
 
-    def _parts(self, rows: list[RowState]) -> list[_Part]:
+    def _parts(self, rows: Sequence[SampledRow]) -> list[_Part]:
         # The batch makes a new list whenever a row joins or leaves.
         if rows is self._rows:
             return self._cached
@@ -134,13 +179,15 @@ class Sampler:
         self._rows = rows
         return self._cached
 
-    def _edits(self, rows: list[RowState], settings: Settings) -> list[Edit]:
+    def _edits(self, rows: Sequence[SampledRow], settings: Settings) -> list[Edit]:
         return [
             Edit.of(i, rows[i].request.sampling, rows[i].counts, self._device)
             for i in settings.edits
         ]
 
-    def _nets(self, rows: list[RowState], netted: Sequence[int]) -> NetRows | None:
+    def _nets(
+        self, rows: Sequence[SampledRow], netted: Sequence[int]
+    ) -> NetRows | None:
         if not netted:
             return None
         asked = []
@@ -150,7 +197,7 @@ class Sampler:
             asked.append(Netted(index, one.nets, one.alpha, step, one.placebo))
         return NetRows.of(asked, self._device)
 
-    def _placebos(self, rows: list[RowState]) -> list[tuple[int, Tensor]]:
+    def _placebos(self, rows: Sequence[SampledRow]) -> list[tuple[int, Tensor]]:
         found = []
         for index, row in enumerate(rows):
             if row.request.placebo:
@@ -166,7 +213,7 @@ def _packed(step: Step) -> Tensor:
     return torch.cat([*step.evidence, *by_id], dim=-1)
 
 
-def _record(row: RowState, packed: list[float]) -> int:
+def _record(row: SampledRow, packed: list[float]) -> int:
     token = int(packed[EVIDENCE])
     if not row.done:
         if row.request.top_logprobs is not None:
