@@ -21,11 +21,13 @@ from inspect_lda.naming import format_name, parse_name
 from inspect_lda.net_options import NetOptions, named
 from inspect_lda.values import (
     ALPHA_FORM,
+    ALSO_FORM,
     AUTO,
     BOOL_FORM,
     FULL,
     SUPPORT_FORM,
     AlphaOrAuto,
+    Alphas,
     Number,
     Support,
     Text,
@@ -111,6 +113,11 @@ class ModelOptions(NetOptions, EndpointOptions):
         default="tokens",
         description="tokens (about 22 bytes a token), summary or none (alpha 0 then "
         "runs 'after' alone)",
+    )
+    also: Alphas | None = Field(
+        default=None,
+        description=f"{ALSO_FORM}; left out for what a task asks (its sweep)",
+        examples=["-M also=0,0.5,1"],
     )
     chat_template: Text | None = Field(
         default=None,
@@ -217,6 +224,9 @@ def _canonical(key: str, value: str, engine: str) -> str | None:
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, tuple):
+        # A comma would make a list of models of the name.
+        return "/".join(map(_plain, value)) or "none"
     if isinstance(value, float):
         return repr(value).removesuffix(".0")
     return str(value).lower() if isinstance(value, bool) else str(value)

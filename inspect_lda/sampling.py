@@ -76,6 +76,7 @@ async def _gather(call: Call) -> list[Completion]:
                     placebo=settings.placebo,
                     support=settings.support,
                     nets=settings.nets,
+                    also=settings.also,
                 )
             )
         )

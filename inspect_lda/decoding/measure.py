@@ -19,15 +19,16 @@ from inspect_lda.decoding.recorded import StepEvidence as StepEvidence
 from inspect_lda.evidence import IMPLAUSIBLE
 
 
-def is_sound(values: Sequence[float]) -> bool:
+def is_sound(values: Sequence[float], others: Sequence[float] = ()) -> bool:
     """Whether a quick step was enough for a row.
 
     Args:
         values: A `StepEvidence` of the row, and whatever follows it.
+        others: Log-probabilities at other alphas.
     """
     log_q, after, before, plain, entropy, kl, *_ = values
     # Minus infinity is no doubt of these: a token may be impossible.
-    checkpoints = after + before + plain
+    checkpoints = after + before + plain + sum(others)
     return math.isfinite(log_q + entropy + kl) and not math.isnan(checkpoints)
 
 

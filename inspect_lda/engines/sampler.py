@@ -1,10 +1,11 @@
 """From the logits of both checkpoints to drawn tokens and their evidence."""
 
-from collections.abc import Mapping, Sequence, Sized
-from typing import NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from inspect_lda.decoding.batch import Edit, Settings, send
 from inspect_lda.decoding.known import KnownIds
@@ -12,8 +13,9 @@ from inspect_lda.decoding.measure import StepEvidence, is_sound
 from inspect_lda.decoding.nets import NetRows, Netted
 from inspect_lda.decoding.placebo import placebo_order
 from inspect_lda.decoding.scratch import Scratch
-from inspect_lda.decoding.step import Asked, Step, Stepper
+from inspect_lda.decoding.step import Asked, Other, Step, Stepper
 from inspect_lda.engines.base import NO_NETS, Request, TokenLogprobs
+from inspect_lda.engines.sampled import SampledRow
 
 CPU_BYTES = 3 << 20
 DEVICE_BYTES = 1 << 27
@@ -22,59 +24,23 @@ its cache holds, elsewhere what keeps the device busy without filling its memory
 EVIDENCE = len(StepEvidence._fields)
 
 
-class Uniforms(Protocol):
-    """The uniforms of one row's tokens."""
-
-    def next(self) -> float:
-        """Return the uniform of the next token."""
-        ...
-
-
-class SampledRow(Protocol):
-    """What the sampler has to know of a row, and where it records."""
-
-    @property
-    def request(self) -> Request:
-        """What is asked."""
-        ...
-
-    @property
-    def tokens(self) -> Sized:
-        """The tokens so far."""
-        ...
-
-    @property
-    def counts(self) -> Mapping[int, int]:
-        """How often each id is among them."""
-        ...
-
-    @property
-    def uniforms(self) -> Uniforms:
-        """Its random stream."""
-        ...
-
-    @property
-    def logprobs(self) -> list[TokenLogprobs]:
-        """One entry a token, if asked for."""
-        ...
-
-    @property
-    def done(self) -> bool:
-        """Whether nothing is recorded any more."""
-        ...
-
-    def take(self, token: int, values: Sequence[float]) -> None:
-        """Record a drawn token and its `StepEvidence`."""
-        ...
-
-
 class _Part(NamedTuple):
-    """Rows of the batch that take a step together; some of them have nets."""
+    """Rows of the batch that take a step together; some of them have nets.
+
+    Attributes:
+        rows: Where they stand in the batch.
+        settings: Their sampling settings.
+        scratch: Memory for as many.
+        netted: Which of them have nets.
+        others: At which other alphas they are measured, one list of the rows' alphas
+            a measurement, and the same as a tensor.
+    """
 
     rows: slice
     settings: Settings
     scratch: Scratch
     netted: tuple[int, ...]
+    others: list[tuple[list[float], Tensor]]
 
 
 class Sampler:
@@ -115,7 +81,7 @@ class Sampler:
         """
         uniforms = [row.uniforms.next() for row in rows]
         drawn = self._steps(after, before, rows, uniforms)
-        odd = [i for i, values in enumerate(drawn) if not is_sound(values)]
+        odd = [i for i, values in enumerate(drawn) if not is_sound(*values)]
         if odd:
             again = self._steps(
                 after[odd],
@@ -126,7 +92,7 @@ class Sampler:
             )
             for index, values in zip(odd, again, strict=True):
                 drawn[index] = values
-        return [_record(row, values) for row, values in zip(rows, drawn, strict=True)]
+        return [_record(row, *step) for row, step in zip(rows, drawn, strict=True)]
 
     def _steps(
         self,
@@ -136,9 +102,10 @@ class Sampler:
         uniforms: list[float],
         *,
         careful: bool = False,
-    ) -> list[list[float]]:
-        """What `_packed` says of each row."""
+    ) -> list[tuple[list[float], list[float]]]:
+        """What `_packed` says of each row, and its tokens' chances at other alphas."""
         top = max(row.request.top_logprobs or 0 for row in rows)
+        most = max(len(row.request.others) for row in rows)
         packed = []
         for part in self._parts(rows):
             here = rows[part.rows]
@@ -149,12 +116,19 @@ class Sampler:
                 top,
                 self._placebos(here),
                 nets=self._nets(here, part.netted),
+                others=[
+                    Other(column, self._nets(here, part.netted, alphas))
+                    for alphas, column in part.others
+                ],
             )
             step = Stepper(self._known, asked, part.scratch, careful)
-            packed.append(_packed(step(after[part.rows], before[part.rows])))
+            packed.append(_packed(step(after[part.rows], before[part.rows]), most))
         # The one place where the host waits for the device.
         values: list[list[float]] = torch.cat(packed).tolist()
-        return values
+        ends = [len(row.request.others) for row in rows]
+        return [
+            (each[most:], each[:end]) for each, end in zip(values, ends, strict=True)
+        ]
 
     def _parts(self, rows: Sequence[SampledRow]) -> list[_Part]:
         # The batch makes a new list whenever a row joins or leaves.
@@ -175,7 +149,11 @@ class Sampler:
             )
             scratch = self._scratch.rows(len(requests))
             netted = tuple(i for i, one in enumerate(requests) if one.nets != NO_NETS)
-            self._cached.append(_Part(here, settings, scratch, netted))
+            others = [
+                (alphas, send(alphas, torch.float32, self._device).unsqueeze(-1))
+                for alphas in _others(requests)
+            ]
+            self._cached.append(_Part(here, settings, scratch, netted, others))
         self._rows = rows
         return self._cached
 
@@ -186,15 +164,20 @@ class Sampler:
         ]
 
     def _nets(
-        self, rows: Sequence[SampledRow], netted: Sequence[int]
+        self,
+        rows: Sequence[SampledRow],
+        netted: Sequence[int],
+        alphas: Sequence[float] | None = None,
     ) -> NetRows | None:
+        """The rows' nets, at their own alphas or at others."""
         if not netted:
             return None
         asked = []
         for index in netted:
             row = rows[index]
             one, step = row.request, len(row.tokens)
-            asked.append(Netted(index, one.nets, one.alpha, step, one.placebo))
+            alpha = one.alpha if alphas is None else alphas[index]
+            asked.append(Netted(index, one.nets, alpha, step, one.placebo))
         return NetRows.of(asked, self._device)
 
     def _placebos(self, rows: Sequence[SampledRow]) -> list[tuple[int, Tensor]]:
@@ -207,18 +190,35 @@ class Sampler:
         return found
 
 
-def _packed(step: Step) -> Tensor:
-    """A row of numbers for each row of the batch: the evidence, the ids."""
+def _others(requests: Sequence[Request]) -> list[list[float]]:
+    """The rows' other alphas, column by column; a row without stays at its own."""
+    return [
+        [
+            one.others[column] if column < len(one.others) else one.alpha
+            for one in requests
+        ]
+        for column in range(max(len(one.others) for one in requests))
+    ]
+
+
+def _packed(step: Step, most: int) -> Tensor:
+    """A row of numbers for each row of the batch: other alphas, the evidence, the ids.
+
+    Args:
+        step: What was drawn.
+        most: How many other alphas there is room for.
+    """
+    others = pad(step.others, (0, most - step.others.shape[-1]))
     by_id = (step.ids, step.log_q, step.log_p_after, step.log_p_before)
-    return torch.cat([*step.evidence, *by_id], dim=-1)
+    return torch.cat([others, *step.evidence, *by_id], dim=-1)
 
 
-def _record(row: SampledRow, packed: list[float]) -> int:
+def _record(row: SampledRow, packed: list[float], others: list[float]) -> int:
     token = int(packed[EVIDENCE])
     if not row.done:
         if row.request.top_logprobs is not None:
             row.logprobs.append(_logprobs(packed, row.request.top_logprobs))
-        row.take(token, packed[:EVIDENCE])
+        row.take(token, packed[:EVIDENCE], others)
     return token
 
 

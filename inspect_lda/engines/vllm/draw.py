@@ -55,7 +55,7 @@ def draw_of(request: Request) -> Draw:
         nets=NetOptions.model_validate(request.nets.settings()),
         placebo=request.placebo,
         top=request.top_logprobs or 0,
-        also=getattr(request, "also", ()),
+        also=request.others,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from inspect_lda.decoding.sample import UniformStream
 from inspect_lda.engines.base import Request, ScoreRequest, TokenLogprobs
 from inspect_lda.engines.vllm.alpha import request_alpha
+from inspect_lda.engines.vllm.answer import FIELDS
 from inspect_lda.engines.vllm.draw import (
     WRONG_ID,
     WRONG_START,
@@ -68,6 +69,7 @@ class Slot:
             placebo=draw.placebo,
             support=draw.support,
             nets=draw.nets.nets(),
+            also=draw.also,
         )
         stream = UniformStream(draw.sampling.seed)
         return cls(draw, request, _score(draw), stream, _reason(draw, prompt, width))
@@ -109,10 +111,20 @@ class Place:
         """The uniform of this place: a row may be computed again, or out of turn."""
         return self._stream.at(self.step)
 
-    def take(self, token: int, values: Sequence[float]) -> None:
+    def take(
+        self, token: int, values: Sequence[float], others: Sequence[float] = ()
+    ) -> None:
         """Keep what was drawn."""
         top = self.logprobs.pop().top if self.logprobs else ()
-        self.drawn = Drawn(token, tuple(values), top)
+        request, said = self.request, dict(zip(FIELDS, values, strict=True))
+        by_alpha = {
+            -1.0: said["log_p_before"],
+            0.0: said["log_p_after"],
+            request.alpha: said["log_q"],
+            **dict(zip(request.others, others, strict=True)),
+        }
+        also = tuple(by_alpha[alpha] for alpha in request.also)
+        self.drawn = Drawn(token, tuple(values), top, also)
 
 
 def _score(draw: Draw) -> ScoreRequest | None:

@@ -77,6 +77,7 @@ def requests(
             placebo=i % 11 == 3,
             support=8 if i % 3 == 2 else 0,
             nets=NETS[(i // 2) % len(NETS)],
+            also=(0.0, 0.5, 2.0) if i % 4 == 1 else (),
         )
         for i in range(count)
     ]
@@ -128,7 +129,7 @@ def completion(request: Request, drawn: Sequence[Drawn], pair: Pair) -> Completi
             break
         if request.top_logprobs is not None:
             row.logprobs.append(TokenLogprobs(one.token, one.values[0], one.top))
-        row.take(one.token, one.values)
+        row.take(one.token, one.values, one.also)
     if row.error is not None:
         raise row.error
     return row.completion()
