@@ -7,6 +7,7 @@ gates can read evidence from logs without loading an engine.
 """
 
 import math
+from itertools import accumulate
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -145,6 +146,17 @@ class Evidence(BaseModel):
                 f"{', '.join(f'{one:g}' for one in known)}"
             )
         return self.per_token.unpack_also()[others.index(alpha)]
+
+    def tokens_of(self, characters: int) -> int | None:
+        """How many tokens it took to write so many characters of the completion.
+
+        None where that is not known, and where the completion is shorter.
+        """
+        lengths = None if self.per_token is None else self.per_token.unpack_lengths()
+        for index, written in enumerate(accumulate(lengths or ())):
+            if written >= characters:
+                return index + 1
+        return None
 
     @property
     def lower_bound(self) -> bool:

@@ -111,7 +111,7 @@ class ModelOptions(NetOptions, EndpointOptions):
     )
     evidence: EvidenceLevel = Field(
         default="tokens",
-        description="tokens (about 22 bytes a token), summary or none (alpha 0 then "
+        description="tokens (about 24 bytes a token), summary or none (alpha 0 then "
         "runs 'after' alone)",
     )
     also: Alphas | None = Field(

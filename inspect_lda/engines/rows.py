@@ -213,9 +213,8 @@ class RowState:
 
     def _also(self) -> list[list[float]]:
         """Log q of every token at each other alpha."""
-        return [
-            [step[i] for step in self.others] for i in range(len(self.request.others))
-        ]
+        columns = range(len(self.request.others))
+        return [[step[column] for step in self.others] for column in columns]
 
     def _packed(self, also: list[list[float]]) -> PackedTokens:
         return PackedTokens.pack(
