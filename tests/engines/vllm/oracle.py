@@ -105,24 +105,24 @@ def asks(count: int, seed: int = 0, vocabulary: int = VOCAB) -> list[Ask]:
     return found
 
 
-def sampling(ask: Ask, tokens: int) -> Any:
-    """Sampling parameters of a request, as vLLM takes them."""
+def sampling(ask: Ask, tokens: int, listed: int = 5) -> Any:
+    """Sampling parameters of a request, with `listed` log-probabilities a token."""
     from vllm import SamplingParams
 
     return SamplingParams(
         temperature=0,
         max_tokens=tokens,
         ignore_eos=True,
-        logprobs=5,
+        logprobs=listed,
         prompt_logprobs=2 if ask.prompt_logprobs else None,
         extra_args=None if ask.alpha is None else {"lda_alpha": ask.alpha},
     )
 
 
-def answers(llm: Any, asked: Sequence[Ask], tokens: int) -> list[Any]:
+def answers(llm: Any, asked: Sequence[Ask], tokens: int, listed: int = 5) -> list[Any]:
     """Outputs of requests that are all made at once."""
     prompts = [{"prompt_token_ids": list(ask.prompt)} for ask in asked]
-    params = [sampling(ask, tokens) for ask in asked]
+    params = [sampling(ask, tokens, listed) for ask in asked]
     outputs: list[Any] = llm.generate(prompts, params, use_tqdm=False)
     return outputs
 
