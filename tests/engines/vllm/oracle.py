@@ -135,6 +135,7 @@ def compare(written: Written, asked: Sequence[Ask], outputs: Sequence[Any]) -> R
         logits = written.logits([*ask.prompt, *ids], ask.alpha)
         rows = logits.log_softmax(-1)
         start = len(ask.prompt) - 1
+        extreme = abs(ask.alpha or 0) > 5
         for step, token in enumerate(ids):
             row = rows[start + step]
             report.tokens += 1
@@ -143,13 +144,16 @@ def compare(written: Written, asked: Sequence[Ask], outputs: Sequence[Any]) -> R
                 report.ties += tied
                 report.mismatches += not tied
             error = max(_errors(row, output.outputs[0].logprobs[step]))
-            if abs(ask.alpha or 0) > 5:
+            if extreme:
                 report.extreme_error = max(report.extreme_error, error)
             else:
                 report.error = max(report.error, error)
         for position, found in enumerate(output.prompt_logprobs or ()):
             for error in _errors(rows[position - 1], found or {}):
-                report.prompt_error = max(report.prompt_error, error)
+                if extreme:
+                    report.extreme_error = max(report.extreme_error, error)
+                else:
+                    report.prompt_error = max(report.prompt_error, error)
     return report
 
 
