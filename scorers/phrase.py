@@ -16,10 +16,14 @@ from inspect_lda.scorers._readout import (
     read,
     unscored,
 )
+from inspect_lda.scorers._weights import (
+    APOSTROPHES,
+    characters_needed,
+    weights_of,
+)
 from inspect_lda.scorers.metrics import detection_rate
 
 Where = Literal["anywhere", "start"]
-APOSTROPHES = "'\u2019\u02bc"
 Find = Callable[[str], tuple[int, int] | None]
 
 
@@ -56,6 +60,10 @@ def phrase(
             if require_evidence:
                 return unscored(state, error, note=f" ({said})")
             return _score(text, found, said, bare(state))
+        if found is not None:
+            needed = characters_needed(pattern, text, found)
+            decided = None if needed is None else evidence.tokens_of(needed)
+            metadata |= {"weights": weights_of(evidence, decided)}
         return _score(text, found, f"{said} {decisive_text(evidence)}", metadata)
 
     return score
