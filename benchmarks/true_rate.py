@@ -129,8 +129,8 @@ async def measure(needle: Needle, plan: Plan, seeds: int) -> None:
     for prompt in range(len(needle.prompts)):
         # All seeds of a prompt at once: it is read once.
         made = [drawn(needle, plan, prompt, seed) for seed in range(seeds)]
-        for run, more in zip(runs, await asyncio.gather(*made), strict=True):
-            run += more
+        for seed, rollouts in enumerate(await asyncio.gather(*made)):
+            runs[seed] += rollouts
     covered, errors, plain = 0, [], []
     for seed, run in enumerate(runs):
         found = true_rate(run)
