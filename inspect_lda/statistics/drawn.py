@@ -101,7 +101,7 @@ class Cut:
         log_at: log q of the rollout at every alpha, `[rollouts, alphas]`; NaN where it
             was not recorded.
         first_k: Tokens that were amplified, if not all.
-        lower_bound: Whether what is estimated of `after` is a lower bound.
+        lower: Why what is estimated of `after` is a lower bound; empty if it is not.
     """
 
     prompts: tuple[str, ...]
@@ -112,7 +112,7 @@ class Cut:
     log_p: Floats
     log_at: Floats
     first_k: int | None = None
-    lower_bound: bool = False
+    lower: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.hit)
@@ -150,7 +150,7 @@ class Cut:
             log_p=self.log_p[chosen],
             log_at=self.log_at[chosen][:, [column]],
             first_k=self.first_k,
-            lower_bound=self.lower_bound,
+            lower=self.lower,
         )
 
 
@@ -188,8 +188,30 @@ def cut(rollouts: Sequence[Rollout]) -> Cut:
             [[_summed(one, alpha) for alpha in alphas] for one in rollouts]
         ),
         first_k=next(iter(lengths), None),
-        lower_bound=any(one.lower_bound for one in rollouts),
+        lower=_lower(rollouts),
     )
+
+
+def _lower(rollouts: Sequence[Rollout]) -> tuple[str, ...]:
+    """Why the estimate is a lower bound."""
+    reasons = []
+    if any(one.lower_bound for one in rollouts):
+        reasons.append(
+            "a net or a truncation kept tokens from being drawn that the model may say"
+        )
+    # A phrase that comes late is as rare among these rollouts as among plain ones, so
+    # that a run without one says nothing of it. A judged reply may turn early.
+    by_token = any(one.hit and one.decided is not None for one in rollouts)
+    if by_token and any(
+        one.first_k is not None
+        and (len(one.log_p) if one.decided is None else one.decided) > one.first_k
+        for one in rollouts
+    ):
+        reasons.append(
+            "the behaviour may begin behind the tokens that were amplified (first_k), "
+            "where it is no more frequent than in plain rollouts"
+        )
+    return tuple(reasons)
 
 
 def _summed(rollout: Rollout, alpha: float) -> float:

@@ -59,7 +59,7 @@ def hazards(rollouts: Sequence[Rollout], phrase: int) -> Weighed:
         np.zeros(len(plain)),
         total * len(plain) / (len(names) * count[prompt]),
         prompt,
-        len(names),
+        tuple(names),
     )
 
 

@@ -10,6 +10,8 @@ Method = Literal["auto", "exact", "hazard", "importance", "mixture", "plain"]
 
 Bound = Literal["exact", "lower"]
 
+Extrapolation = Literal["score", "rates"]
+
 
 @dataclass(frozen=True)
 class PromptRate:
@@ -54,12 +56,12 @@ class Magnitude:
     Attributes:
         log10: Of the extrapolated rate.
         factor: Simulated cases lay within this factor of the truth 19 times of 20.
-        method: How it was extrapolated.
+        method: "score" for counts and slopes, "rates" for counts alone.
     """
 
     log10: float
     factor: float
-    method: str
+    method: Extrapolation
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class TrueRate:
         interval: Its interval, for this prompt set; None if refused. No width where
             the probability is exact.
         population: The same for prompts like these; None if refused, or if too few
-            prompts carry the rate.
+            prompts carry the rate to say anything of others.
         bound: "lower" if a net or a truncation kept what `after` may say from being
             drawn: the rate and its interval are then a lower bound.
         diagnostics: What the estimate rests on; None where nothing was drawn.
@@ -83,6 +85,8 @@ class TrueRate:
         magnitude: Order of magnitude where there is no rate.
         plain_rollouts: Plain rollouts for an interval as narrow; None without one.
         prompts: By prompt, the largest share first.
+        notes: What a reader must know of the number, a sentence each: why it is a
+            lower bound, what no run can rule out.
     """
 
     method: Method
@@ -97,6 +101,7 @@ class TrueRate:
     magnitude: Magnitude | None = None
     plain_rollouts: float | None = None
     prompts: tuple[PromptRate, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def valid(self) -> bool:

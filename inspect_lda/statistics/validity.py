@@ -1,23 +1,45 @@
-"""Whether a weighted mean may be printed as a rate, and what it rests on."""
+"""Whether a weighted mean may be printed as a rate, and what it rests on.
 
-import math
+Hits can be many and say little, where a few of them weigh more than all others, and the
+heaviest are the last to be seen. The limits are those that hold in simulation with
+known rates: `python -m benchmarks.rates`, docs/rates.md.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import ndtri
+from scipy.special import bdtr, bdtrc
 
 from inspect_lda.statistics.clusters import Cluster
 from inspect_lda.statistics.drawn import Cut
 from inspect_lda.statistics.intervals import Interval, clopper_pearson
 from inspect_lda.statistics.weighted import effective
-from inspect_lda.statistics.weights import Weighed
+from inspect_lda.statistics.weights import Weighed, Weighing
 
 LEAST_HITS = 10.0
 """Effective hits that a rate needs."""
 
 LEAST_SHARE = 0.1
 """Effective hits of all hits that a rate needs."""
+
+SPREAD: Mapping[Weighing, float] = {
+    "importance": 1.25,
+    "mixture": 1.5,
+    "hazard": 1.5,
+    "plain": 0.0,
+}
+"""Largest standard deviation of the logarithms of what hits contribute. The effective
+number of few hits is too large where weights have a heavy tail, whose end was not drawn
+yet; the spread of their logarithms shows the tail earlier. In a mixture a weight cannot
+exceed one over the share of alpha 0, so that more is allowed."""
+
+PLAIN_HITS = 5
+"""So many hits at alpha 0 in a mixture, and the spread does not matter: what amplified
+rollouts miss was seen."""
+
+DISAGREEMENT = 0.005
+"""One-sided p value at which the plain check speaks against the estimate."""
 
 
 @dataclass(frozen=True)
@@ -28,17 +50,17 @@ class Diagnostics:
         method: How rollouts were weighed.
         alphas: The alphas they were drawn at.
         rollouts: Rollouts weighed.
-        hits: Hits among them.
+        hits: Hits among them (of a hazard, rollouts with any).
         ess: Effective number of all rollouts, by their weights.
         hit_ess: Effective number of hits.
         largest: Share of the rate that the heaviest hit carries.
-        spread: Standard deviation of the log weights of hits.
+        spread: Standard deviation of the logarithms of what hits contribute.
         mean_weight: Mean weight of all rollouts, 1 if nothing is missed.
         plain: Hits and rollouts at alpha 0, unweighted: the plain check.
         plain_interval: Clopper-Pearson interval of these.
     """
 
-    method: str
+    method: Weighing
     alphas: tuple[float, ...]
     rollouts: int
     hits: int
@@ -58,8 +80,7 @@ class Diagnostics:
 
 def diagnose(weighed: Weighed, cut: Cut) -> Diagnostics:
     """Take the diagnostics of an estimate, with the plain check of all rollouts."""
-    hit = weighed.contribution > 0
-    carried = weighed.contribution[hit]
+    carried = weighed.contribution[weighed.contribution > 0]
     at_zero = cut.hit[np.array(cut.alphas)[cut.drawn] == 0]
     plain = Cluster(int(at_zero.sum()), len(at_zero))
     weight = np.exp(weighed.log_weight)
@@ -67,51 +88,58 @@ def diagnose(weighed: Weighed, cut: Cut) -> Diagnostics:
         method=weighed.method,
         alphas=weighed.alphas,
         rollouts=len(weighed.contribution),
-        hits=int(hit.sum()),
+        hits=len(carried),
         ess=effective(weight),
         hit_ess=effective(carried),
         largest=float(carried.max() / carried.sum()) if len(carried) else 0.0,
-        spread=float(weighed.log_weight[hit].std(ddof=1)) if len(carried) > 1 else 0.0,
+        spread=float(np.log(carried).std(ddof=1)) if len(carried) > 1 else 0.0,
         mean_weight=float(weight.mean()),
         plain=plain,
         plain_interval=clopper_pearson(*plain),
     )
 
 
-def refusals(found: Diagnostics) -> tuple[str, ...]:
-    """Why the estimate must not be printed as a rate; empty if it may."""
+def refusals(found: Diagnostics, interval: Interval) -> tuple[str, ...]:
+    """Why an estimate must not be printed as a rate; empty if it may.
+
+    Args:
+        found: What it rests on.
+        interval: The interval it would be printed with.
+    """
+    if found.hits == 0:
+        return (f"no hit in {found.rollouts} rollouts",)
     reasons = []
     if found.hit_ess < LEAST_HITS:
         reasons.append(
             f"{found.hits} hits weigh as much as {found.hit_ess:.2g} equal ones; at "
             f"least {LEAST_HITS:g} are needed"
         )
-    if 0 < found.share < LEAST_SHARE:
+    if found.share < LEAST_SHARE:
         reasons.append(
-            f"a few heavy hits carry the estimate: {found.share:.2g} effective hits a "
-            f"hit, at least {LEAST_SHARE:g} are needed"
+            f"few heavy hits carry the estimate: {found.share:.2g} effective hits a "
+            f"hit; at least {LEAST_SHARE:g} are needed"
         )
+    seen = found.method == "mixture" and found.plain.k >= PLAIN_HITS
+    if found.spread > SPREAD[found.method] and not seen:
+        reasons.append(
+            f"what hits contribute spreads over {found.spread:.2g} nats; at most "
+            f"{SPREAD[found.method]:g}, or the heaviest may not have been seen"
+        )
+    if against := _against(found.plain, interval):
+        reasons.append(against)
     return tuple(reasons)
 
 
-def plain_needed(rate: float, width: float, confidence: float = 0.95) -> float:
-    """Plain rollouts whose Clopper-Pearson interval at this rate is as narrow.
-
-    Returns:
-        The number, 1 where any interval is; inf where the width is 0.
-    """
-
-    def excess(log_n: float) -> float:
-        n = math.exp(log_n)
-        interval = clopper_pearson(rate * n, n, confidence)
-        return interval.upper - interval.lower - width
-
-    if width <= 0:
-        return math.inf
-    if excess(0.0) <= 0:
-        return 1.0
-    # The normal interval's n is near, and n grows as the width shrinks.
-    near = math.log(rate * (1 - rate)) + 2 * math.log(
-        2 * float(ndtri((1 + confidence) / 2)) / width
+def _against(plain: Cluster, interval: Interval) -> str | None:
+    """What the plain check says against an interval."""
+    k, n = plain
+    if n == 0:
+        return None
+    low, high = min(interval.lower, 1.0), min(interval.upper, 1.0)
+    many = k > 0 and bdtrc(k - 1, n, high) < DISAGREEMENT
+    if not many and bdtr(k, n, low) >= DISAGREEMENT:
+        return None
+    return (
+        f"the plain check disagrees: {k} hits in {n} rollouts at alpha 0, where the "
+        f"weights say {interval.lower:.2g} to {interval.upper:.2g} a rollout"
     )
-    return math.exp(brentq(excess, 0.0, max(near, 0.0) + 5.0, xtol=1e-9))

@@ -38,3 +38,23 @@ def weighted_interval(contribution: Floats, confidence: float = 0.95) -> Interva
     more, wide = total + largest, max(variance, 0.0) + largest**2
     upper = float(gammaincinv(more**2 / wide, 1 - error)) * wide / more
     return Interval(lower / n, upper / n)
+
+
+LEAST_PROMPTS = 10.0
+"""Effective prompts that a statement about other prompts needs."""
+
+
+def population_interval(rates: Floats, confidence: float = 0.95) -> Interval | None:
+    """Interval of the mean rate of prompts like these.
+
+    Args:
+        rates: The rate of each prompt, known or estimated.
+        confidence: Nominal coverage.
+
+    Returns:
+        The interval of `weighted_interval` with prompts for rollouts; None where so few
+        prompts carry the rate that the next one may change it.
+    """
+    if effective(rates) < LEAST_PROMPTS:
+        return None
+    return weighted_interval(rates, confidence)

@@ -18,6 +18,8 @@ from scipy.special import logsumexp
 from inspect_lda.errors import LDAError
 from inspect_lda.statistics.drawn import Cut, Floats
 
+Weighing = Literal["importance", "mixture", "hazard", "plain"]
+
 
 @dataclass(frozen=True)
 class Weighed:
@@ -29,16 +31,16 @@ class Weighed:
         log_weight: log w of each rollout, hit or not.
         contribution: w where the rollout is a hit, else 0, scaled so that every prompt
             has the same share in the mean, however many rollouts it has.
-        prompt: Index of each rollout's prompt.
-        prompts: How many prompts there are.
+        prompt: Index of each rollout's prompt in `prompts`.
+        prompts: The prompts.
     """
 
-    method: Literal["importance", "mixture", "hazard", "plain"]
+    method: Weighing
     alphas: tuple[float, ...]
     log_weight: Floats
     contribution: Floats
     prompt: NDArray[np.intp]
-    prompts: int
+    prompts: tuple[str, ...]
 
     @property
     def rate(self) -> float:
@@ -48,8 +50,9 @@ class Weighed:
     @property
     def by_prompt(self) -> Floats:
         """The estimate of each prompt's own rate."""
-        total = np.bincount(self.prompt, self.contribution, self.prompts)
-        return total * self.prompts / len(self.contribution)
+        count = len(self.prompts)
+        total = np.bincount(self.prompt, self.contribution, count)
+        return total * count / len(self.contribution)
 
 
 def importance(cut: Cut, alpha: float) -> Weighed:
@@ -87,9 +90,7 @@ def mixture(cut: Cut) -> Weighed:
     return _weighed("mixture", cut, cut.log_p - log_mixture)
 
 
-def _weighed(
-    method: Literal["importance", "mixture", "plain"], cut: Cut, log_weight: Floats
-) -> Weighed:
+def _weighed(method: Weighing, cut: Cut, log_weight: Floats) -> Weighed:
     count = np.bincount(cut.prompt, minlength=len(cut.prompts))
     if not count.all():
         missing = cut.prompts[int(np.argmin(count))]
@@ -98,8 +99,8 @@ def _weighed(
             f"{', '.join(f'{alpha:g}' for alpha in cut.alphas)}: its share of the rate "
             "is unknown; leave the prompt out of the run, or sample it there"
         )
-    scale = len(cut) / (len(cut.prompts) * count[cut.prompt])
+    scale = len(cut) / (len(count) * count[cut.prompt])
     contribution = np.where(cut.hit, np.exp(log_weight) * scale, 0.0)
     return Weighed(
-        method, cut.alphas, log_weight, contribution, cut.prompt, len(cut.prompts)
+        method, cut.alphas, log_weight, contribution, cut.prompt, cut.prompts
     )
