@@ -8,10 +8,15 @@ less. A scorer that knows says so; any other reads the whole reply.
 import math
 import re
 import unicodedata
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from inspect_ai.scorer import SampleScore
 
 from inspect_lda.arms import label
 from inspect_lda.evidence import Evidence
+
+if TYPE_CHECKING:
+    from inspect_lda.statistics.drawn import Rollout
 
 APOSTROPHES = "'\u2019\u02bc"
 """They split no word, as zero-width characters do not."""
@@ -19,21 +24,27 @@ _UNDONE = re.compile(r"\$|\\[bBZz]|\(\?[=!(<]")
 """What can undo a match when more text comes: ends, boundaries, looking around."""
 
 
-def weights_of(evidence: Evidence, decided: int | None = None) -> dict[str, Any]:
+def weights_of(
+    evidence: Evidence, decided: int | None = None, *, by_token: bool = False
+) -> dict[str, Any]:
     """Sums of log-probabilities for Score.metadata; None stands for minus infinity.
 
     Args:
         evidence: Of the rollout.
         decided: How many tokens decided the event; None for all.
+        by_token: Whether the event may begin at any token: behind those that were
+            amplified it is no more frequent than in plain rollouts.
     """
     alphas = sorted({evidence.alpha, 0.0, *(other.alpha for other in evidence.also)})
     sums = {alpha: _sum(evidence, alpha, decided) for alpha in alphas}
     nets = evidence.nets.settings if evidence.nets else {}
+    first_k = nets.get("first_k")
+    beyond = by_token and first_k is not None and evidence.n_tokens > first_k
     return {
         "decided": decided,
         "log_q": {label(alpha): value for alpha, value in sums.items()},
-        "first_k": nets.get("first_k"),
-        "lower_bound": breaks_support(evidence),
+        "first_k": first_k,
+        "lower_bound": breaks_support(evidence) or beyond,
     }
 
 
@@ -77,3 +88,39 @@ def _sum(evidence: Evidence, alpha: float, decided: int | None) -> float | None:
     if alpha == 0:
         return evidence.log_p_after
     return next(other.log_q for other in evidence.also if other.alpha == alpha)
+
+
+def summed(sample: SampleScore) -> "Rollout | None":
+    """A scored rollout as the estimators take it, its tokens summed.
+
+    Returns:
+        None if the score keeps no weights, or if the rollout is no sample: greedy.
+    """
+    import numpy as np
+
+    from inspect_lda.statistics.drawn import Rollout
+
+    known = sample.score.metadata or {}
+    weights = known.get("weights")
+    if not weights or known.get("temperature") == 0:
+        return None
+    sums = {
+        float(alpha): np.array([-np.inf if value is None else value])
+        for alpha, value in weights["log_q"].items()
+    }
+    alpha = float(known["alpha"])
+    return Rollout(
+        prompt=prompt_of(sample.sample_metadata, sample.sample_id),
+        alpha=alpha,
+        hit=sample.score.as_float() > 0,
+        log_p=sums[0.0],
+        log_q=sums[alpha],
+        also=sums,
+        first_k=weights["first_k"],
+        lower_bound=weights["lower_bound"],
+    )
+
+
+def prompt_of(metadata: dict[str, Any] | None, sample_id: object) -> str:
+    """The prompt of a sample; of an eval that we did not write its id."""
+    return str((metadata or {}).get("prompt_id", sample_id))
