@@ -71,6 +71,8 @@ class Evidence(BaseModel):
         seed: Seed of the request's own random stream.
         temperature: Temperature of the reference and of q. At temperature 0 the
             reference is taken at 1 and log_q is 0.
+        sampling: Truncation, penalties and bias, those that were on; None in logs of
+            versions that did not record them.
         precision: dtype of the forward passes, e.g. "float32".
         n_tokens: Number of sampled tokens.
         log_p_after: Sum of log p under `after` with the request's own sampling
@@ -99,6 +101,7 @@ class Evidence(BaseModel):
     alpha: float
     seed: int
     temperature: float
+    sampling: dict[str, Any] | None = None
     precision: str
     n_tokens: int
     log_p_after: float | None

@@ -186,6 +186,7 @@ class RowState:
             alpha=request.alpha,
             seed=request.sampling.seed,
             temperature=request.sampling.temperature,
+            sampling=request.sampling.edits(),
             precision=self.decoding.precision,
             n_tokens=n,
             log_p_after=finite(sum(self.log_p_after)),
