@@ -18,6 +18,8 @@ PIPELINE: dict[str, Any] = {
     "distributed_executor_backend": "mp",
 }
 
+JOB = {"asks": 8, "tokens": 8, "draws": 8}
+
 
 @pytest.mark.parametrize(
     ("runner", "options"),
@@ -28,8 +30,12 @@ def test_tokens_are_those_of_the_reference(
     llama: Written, runner: str, options: dict[str, Any]
 ) -> None:
     pytest.importorskip("vllm")
-    report = drive(llama.directory.parent, runner, options=options, asks=8, tokens=8)
+    report = drive(llama.directory.parent, runner, options=options, **JOB)
     assert report["v2"] == (runner == "v2")
     assert (report["tokens"], report["mismatches"]) == (64, 0)
     assert report["error"] < 1e-3
     assert 0 < report["prompt_error"] < 1e-3
+    assert report["drawn_tokens"] > 50
+    assert report["drawn_mismatches"] == 0
+    assert max(report["drawn_error"], report["drawn_extreme_error"]) < 1e-3
+    assert max(report["score_error"], report["follow_error"]) < 1e-3
