@@ -6,6 +6,7 @@ import click
 
 from inspect_lda.commands.alpha import alpha
 from inspect_lda.commands.check import check
+from inspect_lda.commands.gate import gate
 from inspect_lda.commands.output import write
 from inspect_lda.commands.pair import pair, serve
 from inspect_lda.commands.probe import probe
@@ -18,7 +19,7 @@ def main() -> None:
     """Logit Diff Amplification for Inspect."""
 
 
-for command in (alpha, check, pair, probe, prompts, serve):
+for command in (alpha, check, gate, pair, probe, prompts, serve):
     main.add_command(command)
 
 
