@@ -48,6 +48,7 @@ class Example:
         pieces: The completion, cut at decisive tokens.
         coherent: By the limits of the run; None without evidence.
         steered: log q - log p_after of every token, where that is in the log.
+        uuid: Of the sample, unique among logs.
     """
 
     sample_id: str
@@ -57,6 +58,7 @@ class Example:
     pieces: tuple[Piece, ...]
     coherent: bool | None
     steered: tuple[float, ...] = ()
+    uuid: str | None = None
 
 
 def pick_examples(
@@ -126,6 +128,7 @@ def _example(sample: EvalSample, name: str, limits: Limits) -> Example:
         ),
         coherent=None if reading is None else limits.admit(reading),
         steered=tuple(_differences(arrays, "log_q", "log_p_after")),
+        uuid=sample.uuid,
     )
 
 

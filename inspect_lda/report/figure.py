@@ -130,12 +130,16 @@ def _words(axes: "Axes", summary: Summary, *, in_page: bool) -> None:
     model, _, options = summary.model.partition("(")
     kind = ", weights amplified" if "amplify=weights" in options else ""
     faint = any(0 <= point.median < FLOOR for point in summary.exact)
-    head(
-        axes,
-        "Rate against alpha" if in_page else f"{summary.pattern!r} in {model}{kind}",
-        "A rate under amplification is a detection, not the model's own rate."
-        + (f" Exact chances below {FLOOR:g}: not shown." if faint else ""),
-    )
+    below = f"Exact chances below {FLOOR:g}: not shown." if faint else ""
+    if in_page:
+        head(axes, "Rate against alpha", below)
+    else:
+        head(
+            axes,
+            f"{summary.pattern!r} in {model}{kind}",
+            "A rate under amplification is a detection, not the model's own rate."
+            + (below and f" {below}"),
+        )
     axes.set_xlabel("alpha  (-1 before training, 0 after training)", color=INK)
     axes.set_ylabel("share of rollouts (log scale)", color=INK)
     axes.tick_params(colors=INK)

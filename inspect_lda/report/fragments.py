@@ -15,7 +15,7 @@ FULL = math.log(1000)
 _COHERENT = {True: "coherent", False: "not coherent", None: "coherence unknown"}
 
 
-def fill(name: str, **fields: str) -> str:
+def fill(name: str, /, **fields: str) -> str:
     """A template of the folder `templates`; fields are HTML, escaped where they must.
 
     Raises:

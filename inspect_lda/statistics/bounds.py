@@ -108,22 +108,21 @@ def error_below(bounds: Bounds, rate: float) -> float:
     return _least(lambda error: bounds.upper(error) <= rate)
 
 
-def growth_until(bounds: Bounds, decided: Callable[[Bounds], bool]) -> float:
+def growth_until(decided: Callable[[float], bool]) -> float:
     """How many times as much data, alike, would decide; inf if none would.
 
     Args:
-        bounds: The data so far.
-        decided: Whether data decide; once they do, more of the same do too.
+        decided: Whether so many times the data decide; once they do, more do too.
     """
     high = 1.0
-    while not decided(bounds.grown(high)):
+    while not decided(high):
         high *= 2
         if high > MOST:
             return math.inf
     low = high / 2
     while high / low > 1.001:
         middle = math.sqrt(low * high)
-        low, high = (low, middle) if decided(bounds.grown(middle)) else (middle, high)
+        low, high = (low, middle) if decided(middle) else (middle, high)
     return high
 
 

@@ -32,7 +32,7 @@ class Compared(NamedTuple):
 def exact_conditional(
     first: Mapping[str, Cluster], second: Mapping[str, Cluster]
 ) -> Compared:
-    """The exact conditional test of 2 x 2 tables, stratified (Gart 1970, Biometrika 57).
+    """Exact conditional test of 2 x 2 tables, by stratum (Gart 1970, Biometrika 57).
 
     Given the hits and rollouts of each prompt, the first arm's hits there are
     hypergeometric if both arms have one rate; their sum over prompts is compared with

@@ -37,9 +37,9 @@ def test_p_values_are_the_errors_at_which_the_bounds_meet_the_limit() -> None:
 
 
 def test_after_zero_hits_the_rule_of_three_says_how_much_is_missing() -> None:
-    growth = growth_until(Binomial(0, 100), lambda d: d.upper(0.05) <= 0.01)
+    growth = growth_until(lambda f: Binomial(0, 100 * f).upper(0.05) <= 0.01)
     assert 100 * growth == pytest.approx(298.07, rel=0.002)
-    at_the_limit = growth_until(Binomial(1, 100), lambda d: d.upper(0.05) <= 0.01)
+    at_the_limit = growth_until(lambda f: Binomial(1, 100).grown(f).upper(0.05) <= 0.01)
     assert math.isinf(at_the_limit)
 
 
@@ -58,7 +58,7 @@ def test_rogan_gladen_of_the_survey() -> None:
     assert rogan_gladen(33 / 1000, judged) == pytest.approx(0.0352, abs=1e-4)
     assert rogan_gladen(0.001, judged) == 0
     assert math.isnan(rogan_gladen(0.1, Judged(Cluster(1, 10), Cluster(5, 10))))
-    with pytest.raises(LDAError, match="0 with the behaviour and 3 without"):
+    with pytest.raises(LDAError, match=r"0 with the behaviour and 3 without"):
         Judged(Cluster(0, 0), Cluster(0, 3))
 
 
@@ -72,7 +72,7 @@ def test_false_hits_of_a_judge_do_not_raise_the_lower_bound() -> None:
     assert blind.upper(0.05) == 1.0
     # More rollouts do not make up for a judge that was hardly measured.
     unsure = Corrected(Binomial(50, 1000), Judged(Cluster(9, 9), Cluster(1, 20)))
-    assert math.isinf(growth_until(unsure, lambda data: data.upper(0.05) <= 0.01))
+    assert math.isinf(growth_until(lambda f: unsure.grown(f).upper(0.05) <= 0.01))
 
 
 @pytest.mark.parametrize("true", [0.0, 0.02, 0.2])
