@@ -107,7 +107,7 @@ def draw(llm: Any, asked: Sequence[Request]) -> list[list[Drawn]]:
     ]
 
 
-def prompts(asked: Sequence[Request]) -> list[dict[str, list[int]]]:
+def prompts(asked: Sequence[Any]) -> list[dict[str, list[int]]]:
     """Prompts as vLLM takes them."""
     return [{"prompt_token_ids": list(one.prompt)} for one in asked]
 
