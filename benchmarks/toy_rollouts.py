@@ -74,11 +74,12 @@ def _replies(
 
 def _rows(tables: Floats) -> list[Floats]:
     """For each alpha the CDFs of all states, one behind the other: one sorted array."""
-    found = []
+    found: list[Floats] = []
     for alpha in range(tables.shape[-1] - 1):
-        cdf = np.exp(tables[..., alpha]).cumsum(axis=1)
+        cdf: Floats = np.exp(tables[..., alpha]).cumsum(axis=1)
         cdf[:, -1] = 1.0
-        found.append((cdf + np.arange(len(cdf))[:, None]).ravel())
+        offset = np.arange(len(cdf), dtype=np.float64)
+        found.append(np.ravel(cdf + offset[:, None]))
     return found
 
 
