@@ -80,7 +80,7 @@ async def open_pair(spec: ServerSpec) -> ServedPair:
         owned = await servers.running(spec, local)
         endpoints = [Endpoint(owned.url, owned.model, key=owned.key, timeout=TIMEOUT)]
     else:
-        endpoints = [_endpoint(url) for url in spec.urls]
+        endpoints = [_endpoint(url, spec.after) for url in spec.urls]
     prompt = tuple(tokenizer(PROBE, add_special_tokens=False)["input_ids"])
     check = partial(_check, spec, local, prompt or (0,))
     replicas = Replicas(endpoints, check, retries=owned is None)
@@ -91,10 +91,9 @@ async def open_pair(spec: ServerSpec) -> ServedPair:
         raise
 
 
-def _endpoint(url: str) -> Endpoint:
+def _endpoint(url: str, name: str) -> Endpoint:
     address = Address.parse(url, "--model-base-url")
-    # Its model's name is for the server to say.
-    return Endpoint(url, "", key=after_key(address), timeout=TIMEOUT)
+    return Endpoint(url, name, key=after_key(address), timeout=TIMEOUT)
 
 
 async def _check(
@@ -103,7 +102,9 @@ async def _check(
     prompt: tuple[int, ...],
     endpoint: Endpoint,
 ) -> Served:
-    endpoint.model = endpoint.model or await handshake.model_at(endpoint)
+    if spec.urls:
+        # What a pair is called there is for the server to say.
+        endpoint.model = await handshake.model_at(endpoint)
     served = await handshake.described(endpoint, prompt)
     handshake.check_same(served, spec, local, endpoint.address.base)
     await handshake.check_amplifies(endpoint, prompt)

