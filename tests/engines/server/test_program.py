@@ -79,7 +79,8 @@ def test_the_command() -> None:
     assert words == [
         *("/x/vllm", "serve", "/pairs/1", "--host", "127.0.0.1"),
         *("--served-model-name", "org/a", "--port", "8123", "--dtype", "float32"),
-        *("--max-num-seqs", "8", "--trust-remote-code", "--enforce-eager"),
+        *("--max-num-seqs", "8", "--enable-scale-out", "--trust-remote-code"),
+        "--enforce-eager",
     ]
     gpu = command(Program("/x/vllm", "0.32.0"), Path("/p"), ServerSpec("a"), 1)
     assert value_of(gpu, "--dtype") == "auto"

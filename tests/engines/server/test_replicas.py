@@ -6,20 +6,20 @@ from typing import Any
 
 import pytest
 
-from inspect_lda.engines.api.endpoint import Endpoint
 from inspect_lda.engines.api.errors import EndpointUnavailable
 from inspect_lda.engines.server.launch import free_port
 from inspect_lda.engines.server.replicas import PATIENCE, Replicas
+from inspect_lda.engines.server.wire import PairEndpoint
 from tests.served.servers import ServedPair
 
 
-async def passes(endpoint: Endpoint) -> None:
+async def passes(endpoint: PairEndpoint) -> None:
     """Every server serves the pair."""
 
 
 def three() -> Replicas:
     urls = [f"http://127.0.0.1:{port}" for port in (1001, 1002, 1003)]
-    return Replicas([Endpoint(url, "m") for url in urls], passes, retries=False)
+    return Replicas([PairEndpoint(url, "m") for url in urls], passes, retries=False)
 
 
 async def test_prompts_are_spread_and_stay() -> None:
@@ -27,7 +27,7 @@ async def test_prompts_are_spread_and_stay() -> None:
     seen: list[tuple[int, str]] = []
 
     async def ask(prompt: int) -> None:
-        async def send(endpoint: Endpoint) -> None:
+        async def send(endpoint: PairEndpoint) -> None:
             seen.append((prompt, endpoint.address.server))
             await gate.wait()
 
@@ -48,7 +48,7 @@ async def test_a_crowd_of_one_prompt_overflows() -> None:
     replicas, gate = three(), asyncio.Event()
     seen: Counter[str] = Counter()
 
-    async def send(endpoint: Endpoint) -> None:
+    async def send(endpoint: PairEndpoint) -> None:
         seen[endpoint.address.server] += 1
         await gate.wait()
 
@@ -67,11 +67,11 @@ async def test_a_dead_server_is_left_out(needle_served: ServedPair) -> None:
     urls = (dead, needle_served.after.url, needle_served.before.url)
     asked: Counter[str] = Counter()
 
-    async def send(endpoint: Endpoint) -> Any:
+    async def send(endpoint: PairEndpoint) -> Any:
         asked[endpoint.address.base] += 1
         return await endpoint.get("models")
 
-    replicas = Replicas([Endpoint(url, "m") for url in urls], passes, retries=True)
+    replicas = Replicas([PairEndpoint(url, "m") for url in urls], passes, retries=True)
     for prompt in range(8):
         assert (await replicas.ask((prompt,), send))["data"]
     replicas.close()
@@ -82,16 +82,16 @@ async def test_a_dead_server_is_left_out(needle_served: ServedPair) -> None:
 async def test_a_server_that_comes_back_is_checked_first() -> None:
     checked: list[str] = []
 
-    async def check(endpoint: Endpoint) -> None:
+    async def check(endpoint: PairEndpoint) -> None:
         checked.append(endpoint.address.server)
 
-    async def fails(endpoint: Endpoint) -> None:
+    async def fails(endpoint: PairEndpoint) -> None:
         raise EndpointUnavailable("gone")
 
-    async def answers(endpoint: Endpoint) -> str:
+    async def answers(endpoint: PairEndpoint) -> str:
         return "here"
 
-    endpoint = Endpoint("http://127.0.0.1:1001", "m")
+    endpoint = PairEndpoint("http://127.0.0.1:1001", "m")
     replicas = Replicas([endpoint], check, retries=False)
     assert await replicas.ask((1,), answers) == "here"
     with pytest.raises(EndpointUnavailable):

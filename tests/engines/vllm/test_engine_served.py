@@ -84,7 +84,8 @@ async def test_scores(engine: ServerEngine, llama: Written) -> None:
     asked = [
         ScoreRequest(PROMPT, (30, 31, 32, 33), (0.0, 0.5, -1.0, 3.0)),
         ScoreRequest(PROMPT[:3], (40,), (1.0,), temperature=0.7, support=8),
-        ScoreRequest(PROMPT, (41, 42), (), curves=(0.5, 2.0)),
+        # More than a row of logits holds.
+        ScoreRequest(PROMPT, (41, 42), (1.0,), curves=tuple(i / 8 for i in range(60))),
     ]
     found = await asyncio.gather(*map(engine.score, asked))
     right = await _scored(llama, asked)
