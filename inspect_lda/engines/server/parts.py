@@ -1,7 +1,7 @@
-"""A score request in parts that each fit into a row of logits, and their answers as one.
+"""A score request in parts that fit into a row of logits, and their answers as one.
 
-What a pair says of a token travels in at most 128 columns; a calibration compares whole
-distributions at more alphas than that holds.
+What a pair says of a token travels in at most 128 columns; a calibration compares
+whole distributions at more alphas than that holds.
 """
 
 from collections.abc import Sequence
