@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from typing import NamedTuple
 
 from inspect_lda.naming import parse_name
 from inspect_lda.report.coherence_figure import coherence_figure
@@ -39,11 +40,23 @@ _MARKED = (
 _LEDGER = ("log", "rollouts", "tokens\nsampled", "tokens\nread", "seconds")
 
 
+class Decided(NamedTuple):
+    """A gate's word, as HTML.
+
+    Attributes:
+        verdict: For the head of the page.
+        decisions: A section: what it rests on.
+    """
+
+    verdict: str
+    decisions: str
+
+
 def page(
     release: Release,
     *,
     title: str = "Release report",
-    verdict: str | None = None,
+    decided: Decided | None = None,
     viewer: Viewer | None = None,
 ) -> str:
     """The page, with the pictures inside.
@@ -51,7 +64,7 @@ def page(
     Args:
         release: What it shows.
         title: Of the page.
-        verdict: HTML of a decision, where there is one.
+        decided: What a gate says, where it was asked.
         viewer: Where `inspect view` shows the logs.
     """
     viewer = viewer or Viewer()
@@ -71,7 +84,8 @@ def page(
         title=escape(title),
         style=read("page.css"),
         about=escape(_about(release)),
-        verdict=read("no-verdict.html") if verdict is None else verdict,
+        verdict=decided.verdict if decided else read("no-verdict.html"),
+        decisions=decided.decisions if decided else "",
         problems=paragraphs(release.problems, "verdict bad"),
         contents=_contents(release.findings, names, filter(parts.get, parts)),
         overview=overview(release.findings, names) if names else "",

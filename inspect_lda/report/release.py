@@ -114,7 +114,7 @@ def _files(location: str) -> list[str]:
     found = [log.name for log in list_eval_logs(str(path), descending=False)]
     if not found:
         raise LDAError(f"{path}: no Inspect log in this folder")
-    return found
+    return [name.removeprefix("file://") for name in found]
 
 
 def merged(logs: Sequence[EvalLog]) -> list[EvalLog]:
