@@ -7,6 +7,7 @@ from inspect_lda.report.series import Series, Track
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from matplotlib.typing import ColorType
 
 _MARKERS = "osD^vPX"
@@ -14,6 +15,15 @@ _MARKERS = "osD^vPX"
 
 def draw_series(series: Series) -> bytes:
     """Draw the picture as PNG.
+
+    Raises:
+        LDAError: If matplotlib is not installed.
+    """
+    return png(series_figure(series))
+
+
+def series_figure(series: Series) -> "Figure":
+    """The picture.
 
     Raises:
         LDAError: If matplotlib is not installed.
@@ -26,7 +36,7 @@ def draw_series(series: Series) -> bytes:
     for index, track in enumerate(series.tracks):
         _line(axes, track, places, index, _colour(track, series.tracks))
     _words(axes, series, places)
-    return png(figure)
+    return figure
 
 
 def _colour(track: Track, tracks: tuple[Track, ...]) -> "ColorType":
