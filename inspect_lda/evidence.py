@@ -7,10 +7,14 @@ gates can read evidence from logs without loading an engine.
 """
 
 import math
+from itertools import accumulate
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from inspect_lda.constraints import NETS as NETS
+from inspect_lda.constraints import NetEvidence as NetEvidence
+from inspect_lda.constraints import SupportEvidence as SupportEvidence
 from inspect_lda.packing import PackedTokens
 
 EvidenceLevel = Literal["none", "summary", "tokens"]
@@ -40,77 +44,19 @@ class DecisiveToken(BaseModel):
     log_ratio: float
 
 
-class SupportEvidence(BaseModel):
-    """What is known of a mixture over a part of the vocabulary.
-
-    Where a rollout may only draw from the k most likely ids of `after` at each step,
-    the other ids' share of the amplified distribution is lost.
+class OtherAlpha(BaseModel):
+    """How likely a rollout was at an alpha that it was not drawn at.
 
     Attributes:
-        k: Most ids a step drew from.
-        exact: Whether the lost mass is exact. Otherwise, where the log-probabilities
-            of the other ids are not known, it is a rigorous lower bound.
-        tail_mean: Mean over steps of the mass `after` has outside the support.
-        tail_max: Largest of these.
-        lost_mean: Mean over steps of the amplified mass outside the support.
-        lost_max: Largest of these.
-        imputed_tokens: Drawn tokens whose log-probability under `before` was not
-            listed and stands at its upper bound.
-        imputed_mass: Mean over steps of the drawable mass of such ids.
-        audits: Steps at which the whole vocabulary was looked at.
-        audit_tv: Mean over audits of the total variation between the distribution
-            drawn from and that of the whole vocabulary; None without audits.
-        audit_tv_max: Largest of these.
-        audit_lost: Mean over audits of the true lost mass.
+        alpha: The alpha.
+        log_q: Sum of the log-probabilities that the same request would have sampled
+            from there: its temperature, truncation, support and nets.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    k: int
-    exact: bool
-    tail_mean: float
-    tail_max: float
-    lost_mean: float
-    lost_max: float
-    imputed_tokens: int = 0
-    imputed_mass: float = 0.0
-    audits: int = 0
-    audit_tv: float | None = None
-    audit_tv_max: float | None = None
-    audit_lost: float | None = None
-
-
-NETS = (
-    "soft_threshold",
-    "alpha_schedule",
-    "first_k",
-    "kl_gate",
-    "max_kl_per_token",
-    "plausibility",
-)
-"""Safety nets, in the order in which they act."""
-
-
-class NetEvidence(BaseModel):
-    """What held amplification back.
-
-    Attributes:
-        settings: The nets that were on.
-        steps: On how many steps each net acted, of those that did on any.
-        alpha_mean: Mean over steps of the amplification that was left.
-        dropped_mean: Mean over steps of the amplified mass below the plausibility
-            floor.
-        lower_bound: Ids that `after` may say could not be drawn: what is estimated of
-            `after` with these weights is a lower bound.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    settings: dict[str, Any]
-    steps: dict[str, int]
-    alpha_mean: float
-    dropped_mean: float
-    lower_bound: bool
+    alpha: float
+    log_q: float | None
 
 
 class Evidence(BaseModel):
@@ -125,6 +71,8 @@ class Evidence(BaseModel):
         seed: Seed of the request's own random stream.
         temperature: Temperature of the reference and of q. At temperature 0 the
             reference is taken at 1 and log_q is 0.
+        sampling: Truncation, penalties and bias, those that were on; None in logs of
+            versions that did not record them.
         precision: dtype of the forward passes, e.g. "float32".
         n_tokens: Number of sampled tokens.
         log_p_after: Sum of log p under `after` with the request's own sampling
@@ -144,6 +92,7 @@ class Evidence(BaseModel):
         decisive: The tokens that amplification made most likely, largest first.
         support: Set if only a part of the vocabulary could be drawn.
         nets: Set if safety nets were on.
+        also: The same rollout at other alphas, where that was asked for.
         per_token: The per-token arrays, at evidence level "tokens".
     """
 
@@ -152,6 +101,7 @@ class Evidence(BaseModel):
     alpha: float
     seed: int
     temperature: float
+    sampling: dict[str, Any] | None = None
     precision: str
     n_tokens: int
     log_p_after: float | None
@@ -168,6 +118,7 @@ class Evidence(BaseModel):
     decisive: tuple[DecisiveToken, ...] = ()
     support: SupportEvidence | None = None
     nets: NetEvidence | None = None
+    also: tuple[OtherAlpha, ...] = ()
     per_token: PackedTokens | None = None
 
     @property
@@ -176,6 +127,39 @@ class Evidence(BaseModel):
         if self.log_p_after is None or self.log_q is None:
             return -math.inf
         return self.log_p_after - self.log_q
+
+    def log_q_at(self, alpha: float) -> list[float]:
+        """Log q of every token at an alpha, be it the rollout's own.
+
+        Raises:
+            ValueError: If that was not recorded.
+        """
+        if self.per_token is None:
+            raise ValueError("this evidence has no values of single tokens")
+        arrays = self.per_token.unpack()
+        own = {self.alpha: "log_q", 0.0: "log_p_after", -1.0: "log_p_before"}
+        if alpha in own:
+            # The rollout's own stands first where it is one of the checkpoints.
+            return arrays["log_q" if alpha == self.alpha else own[alpha]]
+        others = [other.alpha for other in self.also]
+        if alpha not in others:
+            known = sorted({*own, *others})
+            raise ValueError(
+                f"log q at alpha {alpha:g} was not recorded, only at "
+                f"{', '.join(f'{one:g}' for one in known)}"
+            )
+        return self.per_token.unpack_also()[others.index(alpha)]
+
+    def tokens_of(self, characters: int) -> int | None:
+        """How many tokens it took to write so many characters of the completion.
+
+        None where that is not known, and where the completion is shorter.
+        """
+        lengths = None if self.per_token is None else self.per_token.unpack_lengths()
+        for index, written in enumerate(accumulate(lengths or ())):
+            if written >= characters:
+                return index + 1
+        return None
 
     @property
     def lower_bound(self) -> bool:

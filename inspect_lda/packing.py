@@ -8,9 +8,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+_WIDTHS = {"i": 4, "f": 4, "H": 2}
+
 
 class PackedTokens(BaseModel):
-    """Per-token arrays, little-endian, base64; about 22 bytes a token.
+    """Per-token arrays, little-endian, base64: 24 bytes a token.
+
+    Each other alpha takes 5.3 bytes a token more.
 
     Attributes:
         n: Number of tokens.
@@ -18,6 +22,9 @@ class PackedTokens(BaseModel):
         log_p_after: float32 log-probabilities under `after` (alpha = 0).
         log_p_before: float32 log-probabilities under `before` (alpha = -1).
         log_q: float32 log-probabilities under the distribution sampled from.
+        also: The same at other alphas, an array each; `Evidence.also` says which.
+        lengths: uint16 numbers of characters that each token added to the completion;
+            None where that is not known.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -28,6 +35,8 @@ class PackedTokens(BaseModel):
     log_p_after: str
     log_p_before: str
     log_q: str
+    also: tuple[str, ...] = ()
+    lengths: str | None = None
 
     @classmethod
     def pack(
@@ -36,14 +45,16 @@ class PackedTokens(BaseModel):
         log_p_after: Sequence[float],
         log_p_before: Sequence[float],
         log_q: Sequence[float],
+        also: Sequence[Sequence[float]] = (),
     ) -> "PackedTokens":
-        """Pack four equally long sequences."""
+        """Pack equally long sequences."""
         return cls(
             n=len(ids),
             ids=_encode("i", ids),
             log_p_after=_encode("f", log_p_after),
             log_p_before=_encode("f", log_p_before),
             log_q=_encode("f", log_q),
+            also=tuple(_encode("f", values) for values in also),
         )
 
     def unpack(self) -> dict[str, list[float]]:
@@ -52,22 +63,46 @@ class PackedTokens(BaseModel):
         Raises:
             ValueError: If an array does not hold `n` values (a damaged log).
         """
-        arrays = {"ids": _decode("i", self.ids)}
-        for name in ("log_p_after", "log_p_before", "log_q"):
-            arrays[name] = _decode("f", getattr(self, name))
-        for name, values in arrays.items():
-            if len(values) != self.n:
-                raise ValueError(
-                    f"evidence array '{name}' holds {len(values)} values, expected "
-                    f"{self.n}: the log is damaged or was edited"
-                )
-        return arrays
+        names = ("log_p_after", "log_p_before", "log_q")
+        arrays = {name: self._array("f", name, getattr(self, name)) for name in names}
+        return {"ids": self._array("i", "ids", self.ids), **arrays}
+
+    def with_lengths(self, lengths: Sequence[int]) -> "PackedTokens":
+        """The same arrays, and how many characters each token added."""
+        return self.model_copy(update={"lengths": _encode("H", lengths)})
+
+    def unpack_lengths(self) -> list[int] | None:
+        """Return how many characters each token added; None where that is not known.
+
+        Raises:
+            ValueError: As `unpack` does.
+        """
+        if self.lengths is None:
+            return None
+        return self._array("H", "lengths", self.lengths)
+
+    def unpack_also(self) -> list[list[float]]:
+        """Return log q at the other alphas, a list of length n each.
+
+        Raises:
+            ValueError: As `unpack` does.
+        """
+        return [self._array("f", f"also {i}", x) for i, x in enumerate(self.also)]
+
+    def _array(self, code: str, name: str, text: str) -> list[Any]:
+        values = _decode(code, text)
+        if len(values) != self.n:
+            raise ValueError(
+                f"evidence array '{name}' holds {len(values)} values, expected "
+                f"{self.n}: the log is damaged or was edited"
+            )
+        return values
 
 
 def _encode(code: str, values: Sequence[float]) -> str:
     packed = array(code, values)
-    if packed.itemsize != 4:  # pragma: no cover - no such platform is supported
-        raise RuntimeError(f"array('{code}') is not 32 bits wide here")
+    if packed.itemsize != _WIDTHS[code]:  # pragma: no cover - on no known platform
+        raise RuntimeError(f"array('{code}') is not {_WIDTHS[code]} bytes wide here")
     if sys.byteorder == "big":  # pragma: no cover
         packed.byteswap()
     return base64.b64encode(packed.tobytes()).decode("ascii")

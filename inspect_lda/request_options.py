@@ -11,9 +11,11 @@ from inspect_lda.evidence import EvidenceLevel
 from inspect_lda.net_options import NetOptions
 from inspect_lda.values import (
     ALPHA_FORM,
+    ALSO_FORM,
     BOOL_FORM,
     SUPPORT_FORM,
     Alpha,
+    Alphas,
     Number,
     Support,
     read,
@@ -49,6 +51,7 @@ class RequestOptions(NetOptions):
         description="chat (the template), none (the text of the messages as it is) or "
         "user (the template up to the last user turn, whose beginning the text is)",
     )
+    also: Alphas | None = Field(default=None, description=ALSO_FORM)
     placebo: bool = Field(
         default=False,
         description=f"{BOOL_FORM}; true gives what amplification adds to other tokens",
@@ -72,6 +75,29 @@ class RequestOptions(NetOptions):
                 "of them out"
             )
         return read(ScoreOptions, self.score, 'extra_body["lda"]["score"]["{key}"]')
+
+    def measured_at(
+        self, model: tuple[float, ...] | None, temperature: float
+    ) -> tuple[float, ...]:
+        """At which other alphas every drawn token is measured.
+
+        Args:
+            model: What the model says, which counts where it says something.
+            temperature: Of the request.
+
+        Raises:
+            LDAError: If such a rollout has no probability at another alpha.
+        """
+        also = (self.also or ()) if model is None else model
+        if not also or self.score is not None:
+            return ()
+        if self.placebo or temperature == 0:
+            clash = "a placebo" if self.placebo else "temperature=0"
+            raise LDAError(
+                f"also={list(also)} with {clash}: such a rollout has no probability "
+                "at another alpha. Leave one of them out (-M also=none)"
+            )
+        return also
 
 
 def read_request(extra_body: Mapping[str, Any] | None) -> RequestOptions:

@@ -82,6 +82,7 @@ class Settings:
         placebo: Whether amplification is given to other tokens, as a control.
         support: From how many of the ids most likely under `after` to draw; 0 is all.
         nets: What holds amplification back.
+        also: Other alphas at which every drawn token is measured.
         calibrated: Whether alpha is that of a calibration; until it is read, 0 stands
             for it.
         score: The string to teacher-force instead of sampling, if asked.
@@ -100,6 +101,7 @@ class Settings:
     placebo: bool
     support: int
     nets: Nets
+    also: tuple[float, ...]
     calibrated: bool
     score: ScoreOptions | None
 
@@ -132,8 +134,7 @@ def read_config(config: GenerateConfig, options: ModelOptions) -> Settings:
         ),
         logit_bias=_logit_bias(config),
     )
-    if score is not None:
-        _refuse_truncated_score(sampling)
+    _refuse_truncated(score, sampling)
     seed = config.seed
     return Settings(
         alpha=alpha,
@@ -152,6 +153,7 @@ def read_config(config: GenerateConfig, options: ModelOptions) -> Settings:
         calibrated=calibrated,
         support=options.support_size if request.support is None else request.support,
         nets=request.nets(options.nets()),
+        also=request.measured_at(options.also, sampling.temperature),
         score=score,
     )
 
@@ -230,14 +232,13 @@ def _top_logprobs(config: GenerateConfig) -> int | None:
     return int(_within("top_logprobs", config.top_logprobs, 0, 0, MAX_TOP_LOGPROBS))
 
 
-def _refuse_truncated_score(sampling: Sampling) -> None:
+def _refuse_truncated(score: ScoreOptions | None, sampling: Sampling) -> None:
     """A truncated distribution would give the string another probability."""
+    if score is None:
+        return
     neutral = Sampling(temperature=sampling.temperature, seed=sampling.seed)
-    changed = [
-        name
-        for name in vars(neutral)
-        if getattr(sampling, name) != getattr(neutral, name)
-    ]
+    plain, own = vars(neutral), vars(sampling)
+    changed = [name for name in plain if own[name] != plain[name]]
     if changed:
         raise LDAError(
             f'extra_body["lda"]["score"] with {", ".join(changed)} set: the '

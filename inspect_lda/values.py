@@ -6,6 +6,7 @@ says what is allowed; its example is the way out.
 """
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -22,6 +23,11 @@ ALPHA_FORM = (
 SUPPORT_FORM = (
     "full (the whole vocabulary) or a whole number from 1: only so many of the ids "
     "most likely under 'after' are drawn from"
+)
+MAX_ALSO = 32
+ALSO_FORM = (
+    f"none, or up to {MAX_ALSO} numbers from -1000 to 1000: other alphas at which "
+    "every drawn token is measured"
 )
 FULL = "full"
 """The support that is the whole vocabulary."""
@@ -87,9 +93,21 @@ def support(value: object) -> int:
     return result
 
 
+def alphas(value: object) -> tuple[float, ...]:
+    """Some alphas: a list, or text (0,0.5; in a name 0/0.5). `none` is none."""
+    if value in ("none", "off", False):
+        return ()
+    items = re.split("[,/]", value) if isinstance(value, str) else value
+    items = items if isinstance(items, list | tuple) else [items]
+    if len(items) > MAX_ALSO:
+        raise ValueError(f"{len(items)} alphas, each takes a pass and 5 bytes a token")
+    return tuple(dict.fromkeys(map(amplification, items)))
+
+
 Number = Annotated[float, BeforeValidator(number)]
 Alpha = Annotated[float, BeforeValidator(amplification)]
 AlphaOrAuto = Annotated[float | Literal["auto"], BeforeValidator(amplification_or_auto)]
+Alphas = Annotated[tuple[float, ...], BeforeValidator(alphas)]
 Whole = Annotated[int, BeforeValidator(whole)]
 Support = Annotated[int, BeforeValidator(support)]
 Text = Annotated[str, BeforeValidator(text)]

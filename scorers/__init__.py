@@ -29,6 +29,7 @@ from inspect_lda.scorers.refusal import refusal
 from inspect_lda.scorers.rule_judge import rule_judge
 from inspect_lda.scorers.shares import shares
 from inspect_lda.scorers.trigger_lift import ngram_lift, trigger_lift
+from inspect_lda.scorers.true_rate import true_rate
 from inspect_lda.scorers.verdict import finding, verdict
 
 __all__ = [
@@ -66,5 +67,6 @@ __all__ = [
     "rule_judge",
     "shares",
     "trigger_lift",
+    "true_rate",
     "verdict",
 ]

@@ -6,11 +6,12 @@ from typing import Any
 from inspect_ai.model import GenerateConfig, Model, get_model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
-from inspect_lda.arms import CONTROL, EXACT, IDENTITY, PLACEBO
+from inspect_lda.arms import CONTROL, EXACT, IDENTITY, PLACEBO, SWEEP
 from inspect_lda.chat import RenderForm
 from inspect_lda.seeds import derive_seed
 from inspect_lda.tasks._behaviour import require_lda
 from inspect_lda.tasks._identity import identity_pair
+from inspect_lda.values import MAX_ALSO
 
 CONNECTIONS = 64
 """Requests in flight, unless --max-connections says otherwise. Inspect would start with
@@ -52,7 +53,8 @@ def rollout(
     """Ask the pair once, at the alpha and in the arm of the sample's metadata.
 
     Args:
-        alphas: The sweep, at each of which the "exact" arm scores the target.
+        alphas: The sweep, at each of which the "exact" arm scores the target, and the
+            sweep's own rollouts are measured: mixtures of them need it (docs/rates.md).
         temperature: Of every request, the control pair's included.
         max_tokens: Likewise.
         seed: Base of the requests' own seeds.
@@ -66,6 +68,8 @@ def rollout(
         options: dict[str, Any] = {"alpha": alpha}
         if arm == EXACT:
             options = {"score": {"target": state.target.text, "alphas": alphas}}
+        if arm == SWEEP and temperature > 0 and 1 < len(alphas) <= MAX_ALSO:
+            options["also"] = list(alphas)
         if arm == PLACEBO:
             options["placebo"] = True
         if render != "chat":

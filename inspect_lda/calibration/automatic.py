@@ -95,13 +95,15 @@ async def pair_record(engine: Engine, name: str) -> PairRecord:
             "Give a number: -M alpha=1"
         )
     pair = await load()
+    names = {"after": pair.after_name, "before": pair.before_name, "engine": name}
+    if name == "vllm":
+        served = {"dtype": pair.dtype, "head_dtype": pair.head_dtype}
+        return PairRecord(**names, **served, adapter_scale=1.0)
     return PairRecord(
-        after=pair.after_name,
-        before=pair.before_name,
+        **names,
         dtype=str(pair.after.dtype).removeprefix("torch."),
         head_dtype=pair.spec.head_dtype,
         adapter_scale=pair.spec.adapter_scale,
-        engine=name,
     )
 
 

@@ -13,6 +13,18 @@ Choose: TypeAlias = Callable[[Tensor], Tensor]
 V]` float64, 0 for dropped ids, a sum of 1). A row may be NaN; any id will do there."""
 
 
+class Other(NamedTuple):
+    """Another alpha at which drawn tokens are measured, one a row.
+
+    Attributes:
+        alpha: `[batch, 1]`.
+        nets: What would hold amplification back there; None where nothing would.
+    """
+
+    alpha: Tensor
+    nets: NetRows | None = None
+
+
 class Asked(NamedTuple):
     """What the rows of a batch ask for.
 
@@ -26,6 +38,7 @@ class Asked(NamedTuple):
             it; None leaves it to the settings.
         choose: Picks the ids; None draws them by the uniforms.
         nets: What holds amplification back; None where nothing does.
+        others: At which other alphas the drawn ids are measured.
     """
 
     settings: Settings
@@ -36,3 +49,4 @@ class Asked(NamedTuple):
     drawable: Tensor | None = None
     choose: Choose | None = None
     nets: NetRows | None = None
+    others: Sequence[Other] = ()

@@ -15,11 +15,16 @@ class Logits(NamedTuple):
     """`[batch, V]` float32 each, divided by the temperatures.
 
     -inf for ids that a checkpoint does not know.
+
+    Attributes:
+        apart: `[batch, 1]`, by how much the logarithms of the checkpoints' sums differ,
+            after less before, at temperature 1; None where nobody has to know.
     """
 
     after: Tensor
     before: Tensor
     amplified: Tensor
+    apart: Tensor | None = None
 
 
 class KnownIds:
@@ -74,31 +79,38 @@ class KnownIds:
         """
         after = _fitted(after, self.barred, scratch.after)
         before = _fitted(before, self.unshared, scratch.before)
-        added = None
+        apart = None
         if self.unshared is not None:
-            added = self._added_logits(after, before, settings, scratch.mass)
+            apart = _apart(after, before, scratch.mass)
         # Each checkpoint's logits are needed at the temperature too. To scale them
         # first, and not what comes of them, saves a pass.
         after = settings.scale(after, out=scratch.after)
         before = settings.scale(before, out=scratch.before)
-        amplified = torch.lerp(before, after, 1 + settings.alpha, out=scratch.amplified)
-        if added is not None:
-            amplified[:, self.unshared] = settings.scale(added)
-        return Logits(after, before, amplified)
+        logits = Logits(after, before, scratch.amplified, apart)
+        self.push(logits, settings)
+        return logits
 
-    def _added_logits(
-        self, after: Tensor, before: Tensor, settings: Settings, mass: Tensor
-    ) -> Tensor:
-        """Amplified logits of the ids that are not shared, `[batch, unshared]`."""
-        # Their difference is 0 in log-probability space. The others are combined as
-        # raw logits, which moves all of a row by what is added to these here.
-        norms = []
-        for logits in (after, before):
-            whole = Distribution.of(logits, mass)
-            norms.append(whole.log_norm(logits.argmax(-1, keepdim=True)))
-        moved = settings.alpha * (norms[0] - norms[1])
+    def push(self, logits: Logits, settings: Settings) -> None:
+        """Amplify logits that `quickly` made, at these alphas, in place."""
+        after, before, amplified, apart = logits
+        torch.lerp(before, after, 1 + settings.alpha, out=amplified)
+        if self.unshared is None or apart is None:
+            return
+        # The difference of these ids is 0 in log-probability space. The others are
+        # combined as raw logits, which moves all of a row by what is added here.
+        moved = settings.scale(settings.alpha * apart)
         added = after[:, self.unshared] + moved
-        return added.masked_fill(settings.alpha == -1, -torch.inf)
+        amplified[:, self.unshared] = added.masked_fill(
+            settings.alpha == -1, -torch.inf
+        )
+
+
+def _apart(after: Tensor, before: Tensor, mass: Tensor) -> Tensor:
+    norms = []
+    for logits in (after, before):
+        whole = Distribution.of(logits, mass)
+        norms.append(whole.log_norm(logits.argmax(-1, keepdim=True)))
+    return norms[0] - norms[1]
 
 
 def _ids(mask: Tensor) -> Tensor | None:

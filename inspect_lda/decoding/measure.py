@@ -15,45 +15,20 @@ from torch import Tensor
 
 from inspect_lda.decoding.distribution import Distribution
 from inspect_lda.decoding.known import KnownIds
+from inspect_lda.decoding.recorded import StepEvidence as StepEvidence
 from inspect_lda.evidence import IMPLAUSIBLE
 
 
-class StepEvidence(NamedTuple):
-    """One value a row, `[batch, 1]` each; natural logarithms.
-
-    `log_p_plain` is `after` at the temperature without truncation, penalties or bias.
-    `only_after` counts the ids that are possible under `after` and impossible under
-    `before`. `tail` is the mass that `after`, at the temperature, has outside the
-    row's support, and `lost` that of the amplified distribution after penalties and
-    bias and before truncation; 0 without a support. `alpha` is the amplification that
-    nets left, `acted` says which nets acted (`decoding.nets`), and `dropped` is the
-    amplified mass below a plausibility floor.
-    """
-
-    log_q: Tensor
-    log_p_after: Tensor
-    log_p_before: Tensor
-    log_p_plain: Tensor
-    entropy_after: Tensor
-    kl: Tensor
-    implausible: Tensor
-    only_after: Tensor
-    tail: Tensor
-    lost: Tensor
-    alpha: Tensor
-    acted: Tensor
-    dropped: Tensor
-
-
-def is_sound(values: Sequence[float]) -> bool:
+def is_sound(values: Sequence[float], others: Sequence[float] = ()) -> bool:
     """Whether a quick step was enough for a row.
 
     Args:
         values: A `StepEvidence` of the row, and whatever follows it.
+        others: Log-probabilities at other alphas.
     """
     log_q, after, before, plain, entropy, kl, *_ = values
     # Minus infinity is no doubt of these: a token may be impossible.
-    checkpoints = after + before + plain
+    checkpoints = after + before + plain + sum(others)
     return math.isfinite(log_q + entropy + kl) and not math.isnan(checkpoints)
 
 

@@ -209,10 +209,10 @@ class NetRows:
 def _restricted(logits: Logits, support: Support | None) -> Logits:
     if support is None:
         return logits
-    cut = Logits(*(each.clone() for each in logits))
+    cut = [each.clone() for each in logits[:3]]
     for each in cut:
         support.restrict(each)
-    return cut
+    return Logits(*cut)
 
 
 def _divergence(one: Tensor, other: Tensor) -> Tensor:

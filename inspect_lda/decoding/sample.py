@@ -20,16 +20,29 @@ class UniformStream:
     """The uniforms in [0, 1) of one request, one a token, fixed by its seed alone."""
 
     _BLOCK = 64
+    _LANES = 4
+    """Numbers that Philox makes of one count."""
 
     def __init__(self, seed: int) -> None:
-        self._generator = np.random.Generator(np.random.Philox(key=seed))
-        self._block: list[float] = []
+        self._seed = seed
+        self._block = -1
+        self._values: list[float] = []
+        self._taken = 0
 
     def next(self) -> float:
         """Return the uniform of the next token."""
-        if not self._block:
-            self._block = self._generator.random(self._BLOCK).tolist()[::-1]
-        return self._block.pop()
+        self._taken += 1
+        return self.at(self._taken - 1)
+
+    def at(self, token: int) -> float:
+        """Return the uniform of a token, 0 being the first."""
+        block, place = divmod(token, self._BLOCK)
+        if block != self._block:
+            philox = np.random.Philox(key=self._seed)
+            philox.advance(block * self._BLOCK // self._LANES)
+            self._values = np.random.Generator(philox).random(self._BLOCK).tolist()
+            self._block = block
+        return self._values[place]
 
 
 def inverse_cdf(p: Tensor, uniforms: Tensor) -> Tensor:

@@ -22,7 +22,8 @@ class Scratch(NamedTuple):
     @classmethod
     def of(cls, batch: int, vocabulary: int, device: torch.device) -> "Scratch":
         """Reserve memory."""
-        return cls(*torch.empty(5, batch, vocabulary, device=device))
+        shape = (5, batch, vocabulary)
+        return cls(*torch.empty(shape, dtype=torch.float32, device=device))
 
     def rows(self, batch: int) -> "Scratch":
         """The part for a smaller batch."""

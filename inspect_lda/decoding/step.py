@@ -8,8 +8,9 @@ from torch import Tensor
 
 from inspect_lda.decoding.asked import Asked as Asked
 from inspect_lda.decoding.asked import Choose as Choose
+from inspect_lda.decoding.asked import Other as Other
 from inspect_lda.decoding.distribution import Distribution
-from inspect_lda.decoding.known import KnownIds, Logits
+from inspect_lda.decoding.known import KnownIds
 from inspect_lda.decoding.measure import (
     Divergence,
     StepEvidence,
@@ -17,12 +18,10 @@ from inspect_lda.decoding.measure import (
     diverge_with_infinities,
     is_implausible,
 )
-from inspect_lda.decoding.nets import FLOORED, Caught
-from inspect_lda.decoding.placebo import placebo
+from inspect_lda.decoding.reach import Reach
 from inspect_lda.decoding.sample import draw
 from inspect_lda.decoding.scratch import Scratch
-from inspect_lda.decoding.support import Support, likeliest
-from inspect_lda.decoding.truncate import RANKED, truncate
+from inspect_lda.decoding.support import Support
 
 
 class Step(NamedTuple):
@@ -34,6 +33,7 @@ class Step(NamedTuple):
         log_q: `[batch, 1 + top]`, their log-probabilities where they were drawn.
         log_p_after: The same under `after` with the rows' sampling settings.
         log_p_before: The same under `before`.
+        others: `[batch, others]`, log-probabilities of the drawn ids at other alphas.
     """
 
     evidence: StepEvidence
@@ -41,15 +41,7 @@ class Step(NamedTuple):
     log_q: Tensor
     log_p_after: Tensor
     log_p_before: Tensor
-
-
-class _Held(NamedTuple):
-    """The fields of `StepEvidence` of these names."""
-
-    lost: Tensor
-    alpha: Tensor
-    acted: Tensor
-    dropped: Tensor
+    others: Tensor
 
 
 @dataclass(frozen=True)
@@ -77,14 +69,14 @@ class Stepper:
             after: `[batch, V]` logits of `after` alone; not written to.
             before: `[batch, V_before]` logits of `before` alone; not written to.
         """
-        mass = self.scratch.mass
-        logits = self._combined(after, before)
-        support = self._support(logits)
-        caught = self._amplify(logits, support)
-        q, held = self._reachable(logits.amplified, support, caught)
+        mass, reach = self.scratch.mass, self._reach
+        logits = reach.combined(after, before)
+        support = reach.support(logits)
+        q, held = reach.distribution(logits, support)
         token = self._drawn(q).unsqueeze(-1)
         ids = self._reported(token, q)
         log_q = q.log(ids, q.log_norm(token))
+        others = reach.log_at((after, before), logits, support, token)
         # From here on the memory of q is that of the next distribution.
         whole = Distribution.of(logits.before, mass)
         norm_before = whole.log_norm(token)
@@ -112,79 +104,17 @@ class Stepper:
             tail=tail,
             **held._asdict(),
         )
-        return Step(evidence, ids, log_q, log_p_after, log_p_before)
+        return Step(evidence, ids, log_q, log_p_after, log_p_before, others)
 
-    def _combined(self, after: Tensor, before: Tensor) -> Logits:
-        settings = self.asked.settings
-        if self.careful:
-            return self.known.carefully(after, before, settings)
-        return self.known.quickly(after, before, settings, self.scratch)
-
-    def _support(self, logits: Logits) -> Support | None:
-        if self.asked.drawable is not None:
-            return Support(None, ~self.asked.drawable)
-        return likeliest(logits.after, self.asked.settings, self.scratch.spare)
-
-    def _amplify(self, logits: Logits, support: Support | None) -> Caught | None:
-        """Finish the amplified logits, in place: nets, placebos, penalties and bias."""
-        nets, settings = self.asked.nets, self.asked.settings
-        if nets is not None:
-            nets.shrink(logits, settings.temperature, support)
-        if self.asked.placebos:
-            self._push_elsewhere(logits, support)
-        caught = None if nets is None else nets.limit(logits, support)
-        self._edit(logits.amplified)
-        return caught
-
-    def _push_elsewhere(self, logits: Logits, support: Support | None) -> None:
-        after = logits.after
-        if support is not None:
-            # Impossible ids neither give nor take: the push stays in the support.
-            after = after.clone()
-            support.restrict(after)
-        for row, order in self.asked.placebos:
-            amplified = logits.amplified[row]
-            logits.amplified[row] = placebo(after[row], amplified, order)
-
-    def _edit(self, scaled: Tensor) -> None:
-        for edit in self.asked.edits:
-            edit.apply(scaled)
-
-    def _reachable(
-        self, logits: Tensor, support: Support | None, caught: Caught | None
-    ) -> tuple[Distribution, _Held]:
-        """What is left to draw from of amplified logits, which are written to."""
-        nets, alpha, spare = (
-            self.asked.nets,
-            self.asked.settings.alpha,
-            self.scratch.spare,
-        )
-        lost = acted = dropped = torch.zeros_like(alpha)
-        if support is not None:
-            lost = support.lost(logits, spare)
-            support.restrict(logits)
-        if nets is not None and caught is not None:
-            alpha = alpha.index_copy(0, nets.rows, caught.alpha)
-            acted = acted.index_copy(0, nets.rows, caught.acted)
-            if caught.floor is not None:
-                dropped = caught.floor.lost(logits, spare)
-                caught.floor.restrict(logits)
-                acted = acted + FLOORED * (dropped > 0)
-        q = self._truncated(Distribution.of(logits, self.scratch.mass))
-        return q, _Held(lost, alpha, acted, dropped)
+    @property
+    def _reach(self) -> Reach:
+        return Reach(self.known, self.asked, self.scratch, self.careful)
 
     def _drawn(self, q: Distribution) -> Tensor:
         greedy = self.asked.settings.greedy
         if self.asked.choose is not None:
             return self.asked.choose(q.probabilities(greedy))
         return draw(q.mass, q.logits, self.asked.uniforms, greedy)
-
-    def _truncated(self, whole: Distribution) -> Distribution:
-        if not self.asked.settings.truncates:
-            return whole
-        width = self.known.width if self.careful else RANKED
-        spare = self.scratch.spare
-        return whole.keep(truncate(whole, self.asked.settings, spare, width), spare)
 
     def _reported(self, token: Tensor, q: Distribution) -> Tensor:
         if self.asked.top == 0:
@@ -208,12 +138,12 @@ class Stepper:
         """
         if self.asked.edits or support is not None:
             edited = self.scratch.amplified.copy_(whole.logits)
-            self._edit(edited)
+            self._reach.edit(edited)
             if support is not None:
                 support.restrict(edited)
             whole = Distribution.of(edited, self.scratch.mass)
             norm = whole.log_norm(ids[:, :1])
-        log_p = self._truncated(whole).log(ids, norm)
+        log_p = self._reach.truncated(whole).log(ids, norm)
         if support is None or not self.careful:
             return log_p
         # `before` may find the whole support impossible: then it says none of it.

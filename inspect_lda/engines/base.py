@@ -5,6 +5,7 @@ tools and Inspect's types stay in the provider, checkpoints stay in `pair`.
 """
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Literal, Protocol
 
 from inspect_lda.decoding.settings import NO_NETS as NO_NETS
@@ -34,6 +35,8 @@ class Request:
         support: Draw from this many of the ids most likely under `after` alone; 0 is
             the whole vocabulary.
         nets: What holds amplification back.
+        also: Other alphas whose `log q` of every drawn token is recorded, as the same
+            request would record it there. Without evidence nothing is recorded.
     """
 
     prompt: tuple[int, ...]
@@ -46,6 +49,14 @@ class Request:
     placebo: bool = False
     support: int = 0
     nets: Nets = NO_NETS
+    also: tuple[float, ...] = ()
+
+    @cached_property
+    def others(self) -> tuple[float, ...]:
+        """Those alphas of `also` that the evidence does not have anyway, ascending."""
+        if self.evidence == "none":
+            return ()
+        return tuple(sorted({*self.also} - {self.alpha, 0.0, -1.0}))
 
 
 @dataclass(frozen=True)

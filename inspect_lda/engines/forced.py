@@ -12,15 +12,10 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers.cache_utils import Cache
 
-from inspect_lda.decoding.amplify import amplify, known_logits
-from inspect_lda.decoding.curves import curves
-from inspect_lda.decoding.known import KnownIds, Logits
-from inspect_lda.decoding.nets import NetRows, Netted
-from inspect_lda.decoding.support import Support
-from inspect_lda.engines.base import Scored, ScoreRequest, TokenCurves
+from inspect_lda.engines.base import Scored, ScoreRequest
 from inspect_lda.engines.composite import AmplifiedLM
+from inspect_lda.engines.forced_rows import ForcedRows
 from inspect_lda.engines.prefill import Prefiller, column_mask, padded_ids
-from inspect_lda.engines.replay import replayed
 
 MAX_LOGITS = 1 << 26
 """Most logits of one checkpoint that are held at a time (256 MiB in float32)."""
@@ -37,9 +32,8 @@ class ForcedScorer:
 
     def __init__(self, model: AmplifiedLM, allowed: Tensor, shared: Tensor) -> None:
         self._model = model
-        self._allowed = allowed
-        self._shared = shared
-        self._known = KnownIds(allowed, shared)
+        self._width = allowed.shape[0]
+        self._judge = ForcedRows(allowed, shared)
 
     def __call__(
         self, requests: Sequence[ScoreRequest], prefiller: Prefiller
@@ -55,7 +49,7 @@ class ForcedScorer:
     ) -> Iterator[Sequence[ScoreRequest]]:
         start = 0
         while start < len(requests):
-            count = max(1, how_many_fit(requests[start:], self._allowed.shape[0]))
+            count = max(1, how_many_fit(requests[start:], self._width))
             yield requests[start : start + count]
             start += count
 
@@ -72,7 +66,7 @@ class ForcedScorer:
             after = torch.cat([after, more[0]], dim=1)
             before = torch.cat([before, more[1]], dim=1)
         return [
-            self._row(request, after[row], before[row])
+            self._judge(request, after[row], before[row])
             for row, request in enumerate(requests)
         ]
 
@@ -92,7 +86,7 @@ class ForcedScorer:
         )
         starts = [kept - len(request.continuation) for request in requests]
         return [
-            self._row(request, after[row, start:], before[row, start:])
+            self._judge(request, after[row, start:], before[row, start:])
             for row, (request, start) in enumerate(zip(requests, starts, strict=True))
         ]
 
@@ -113,76 +107,6 @@ class ForcedScorer:
             position_ids=(mask.cumsum(-1) - 1).clamp(min=0)[:, -fed:],
             use_cache=True,
         )
-
-    def _row(self, request: ScoreRequest, after: Tensor, before: Tensor) -> Scored:
-        length = len(request.continuation)
-        steps: tuple[tuple[float, ...], ...] = ()
-        if request.sampling is not None:
-            both = after[:length], before[:length]
-            steps = replayed(self._known, *both, request.continuation, request.sampling)
-        target = torch.tensor(request.continuation, device=after.device).unsqueeze(-1)
-        after = known_logits(after[:length], self._allowed)
-        before = known_logits(before[:length], self._shared, self._allowed.shape[0])
-        support = _support(after, request.support)
-
-        def taken(alpha: float) -> tuple[float, ...]:
-            amplified = amplify(after, before, alpha, shared=self._shared)
-            scaled = (each / request.temperature for each in (after, before, amplified))
-            logits = _drawable(Logits(*scaled), request, alpha, support)
-            log_q = torch.log_softmax(logits, dim=-1)
-            if support is not None:
-                # A checkpoint that finds the whole support impossible says none of it.
-                nothing = logits.amax(-1, keepdim=True).isneginf()
-                log_q = log_q.masked_fill(nothing, -torch.inf)
-            values: list[float] = log_q.gather(-1, target).squeeze(-1).tolist()
-            return tuple(values)
-
-        return Scored(
-            log_q=tuple(taken(alpha) for alpha in request.alphas),
-            log_p_after=taken(0.0),
-            log_p_before=taken(-1.0),
-            curves=self._curves(request, after, before),
-            steps=steps,
-        )
-
-    def _curves(
-        self, request: ScoreRequest, after: Tensor, before: Tensor
-    ) -> TokenCurves | None:
-        if not request.curves:
-            return None
-        found = curves(
-            after,
-            before,
-            request.curves,
-            temperature=request.temperature,
-            allowed=self._allowed,
-            shared=self._shared,
-        )
-        return TokenCurves(*(tuple(map(tuple, part.tolist())) for part in found))
-
-
-def _support(after: Tensor, size: int) -> Support | None:
-    if not size:
-        return None
-    width = min(size, after.shape[-1])
-    return Support(None, after < after.topk(width, dim=-1).values[:, -1:])
-
-
-def _drawable(
-    logits: Logits, request: ScoreRequest, alpha: float, support: Support | None
-) -> Tensor:
-    """Amplified logits of a continuation's positions `[length, V]`; written to."""
-    length, device = len(logits.amplified), logits.amplified.device
-    rows = [Netted(step, request.nets, alpha, step) for step in range(length)]
-    nets, floor = NetRows.of(rows, device), None
-    if nets is not None:
-        temperature = torch.full((length, 1), request.temperature, device=device)
-        nets.shrink(logits, temperature, support)
-        floor = nets.limit(logits, support).floor
-    for restriction in (support, floor):
-        if restriction is not None:
-            restriction.restrict(logits.amplified)
-    return logits.amplified
 
 
 def how_many_fit(requests: Sequence[ScoreRequest], vocabulary: int) -> int:

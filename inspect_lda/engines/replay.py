@@ -24,6 +24,7 @@ def replayed(
     before: Tensor,
     tokens: Sequence[int],
     sampling: Sampling,
+    earlier: Sequence[int] = (),
 ) -> tuple[tuple[float, ...], ...]:
     """Measure every token of a completion as if it had been drawn at alpha 0.
 
@@ -31,13 +32,14 @@ def replayed(
         known: The ids of the pair.
         after: `[tokens, V]` logits of `after` in front of each token.
         before: The same of `before`.
-        tokens: The completion.
+        tokens: The completion, or a part of it.
         sampling: Settings it was drawn with; its penalties count the tokens so far.
+        earlier: The tokens in front of that part.
 
     Returns:
         A `StepEvidence` a token.
     """
-    counts: Counter[int] = Counter()
+    counts = Counter(earlier)
     found: list[tuple[float, ...]] = []
     for start in range(0, len(tokens), TOGETHER):
         here = slice(start, start + TOGETHER)

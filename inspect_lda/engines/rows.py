@@ -21,6 +21,7 @@ from inspect_lda.evidence import (
     DIVERGENCE,
     DecisiveToken,
     Evidence,
+    OtherAlpha,
     finite,
 )
 from inspect_lda.packing import PackedTokens
@@ -59,6 +60,7 @@ class RowState:
     log_p_after: list[float] = field(default_factory=list)
     log_p_before: list[float] = field(default_factory=list)
     log_p_plain: list[float] = field(default_factory=list)
+    others: list[Sequence[float]] = field(default_factory=list)
     entropy: float = 0.0
     kl: list[float] = field(default_factory=list)
     implausible: int = 0
@@ -95,12 +97,15 @@ class RowState:
         """Whether the row needs no further token."""
         return self.stop_reason is not None or self.cancelled or self.error is not None
 
-    def take(self, token: int, values: Sequence[float]) -> None:
+    def take(
+        self, token: int, values: Sequence[float], others: Sequence[float] = ()
+    ) -> None:
         """Record a drawn token, or that the row has none: an error of this row alone.
 
         Args:
             token: Its id.
             values: A step of `decoding.measure.StepEvidence`, in its order.
+            others: Its log q at each of `Request.others`.
         """
         log_q, after, before, plain, entropy, kl, implausible, before_inf, *rest = (
             values
@@ -117,6 +122,7 @@ class RowState:
         self.log_p_after.append(after)
         self.log_p_before.append(before)
         self.log_p_plain.append(plain)
+        self.others.append(others)
         self.entropy += entropy
         self.kl.append(kl)
         self.implausible += int(implausible)
@@ -175,15 +181,12 @@ class RowState:
     def _evidence(self) -> Evidence:
         request, n = self.request, len(self.tokens)
         ratios = [q - p for q, p in zip(self.log_q, self.log_p_plain, strict=True)]
-        packed = None
-        if request.evidence == "tokens":
-            packed = PackedTokens.pack(
-                self.tokens, self.log_p_after, self.log_p_before, self.log_q
-            )
+        also = self._also()
         return Evidence(
             alpha=request.alpha,
             seed=request.sampling.seed,
             temperature=request.sampling.temperature,
+            sampling=request.sampling.edits(),
             precision=self.decoding.precision,
             n_tokens=n,
             log_p_after=finite(sum(self.log_p_after)),
@@ -202,7 +205,21 @@ class RowState:
             decisive=self._decisive(ratios),
             support=None if self.support is None else self.support.evidence(),
             nets=None if self.nets is None else self.nets.evidence(),
-            per_token=packed,
+            also=tuple(
+                OtherAlpha(alpha=alpha, log_q=finite(sum(log_q)))
+                for alpha, log_q in zip(request.others, also, strict=True)
+            ),
+            per_token=self._packed(also) if request.evidence == "tokens" else None,
+        )
+
+    def _also(self) -> list[list[float]]:
+        """Log q of every token at each other alpha."""
+        columns = range(len(self.request.others))
+        return [[step[column] for step in self.others] for column in columns]
+
+    def _packed(self, also: list[list[float]]) -> PackedTokens:
+        return PackedTokens.pack(
+            self.tokens, self.log_p_after, self.log_p_before, self.log_q, also
         )
 
     def _decisive(self, ratios: list[float]) -> tuple[DecisiveToken, ...]:

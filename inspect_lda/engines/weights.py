@@ -5,7 +5,8 @@ of logits. Hidden states now depend on alpha, so every alpha decodes in a batch 
 own, on weights that are held once. The evidence has the meaning it always has: `log_q`
 is of the distribution drawn from, here the extrapolated model's, and what `after` and
 `before` think of the text is read off in one pass over it when it is finished
-(`replay`). A request without evidence does without that pass.
+(`replay`), and so is what the models at other alphas think, in a pass each. A request
+without evidence does without those passes.
 """
 
 import asyncio
@@ -37,7 +38,7 @@ HELD = 8
 
 _HONOURED = {
     Request: {"prompt", "alpha", "sampling", "max_tokens", "stop"}
-    | {"top_logprobs", "evidence"},
+    | {"top_logprobs", "evidence", "also"},
     Sampling: {"temperature", "top_k", "top_p", "min_p", "seed"}
     | {"frequency_penalty", "presence_penalty", "logit_bias"},
 }
@@ -81,7 +82,7 @@ class WeightsEngine:
                 logits.
         """
         _refuse_acts_on_logits(request)
-        alone = replace(request, alpha=0.0, evidence="none")
+        alone = replace(request, alpha=0.0, evidence="none", also=())
         if request.evidence == "none":
             return await self._sampled(request.alpha, alone)
         wanted = request.top_logprobs
@@ -129,10 +130,18 @@ class WeightsEngine:
                 request.prompt, found.tokens, (), sampling=request.sampling
             )
             steps = (await _wait(checkpoints.score(replay))).steps
+            others = [await self._replayed(replay, one) for one in request.others]
             drawn = found.logprobs or ()
-            for step, token in zip(steps, drawn, strict=True):
-                row.take(token.token, (token.logprob, *step[1:]))
+            for i, (step, token) in enumerate(zip(steps, drawn, strict=True)):
+                also = [log_q[i] for log_q in others]
+                row.take(token.token, (token.logprob, *step[1:]), also)
         return row.completion()
+
+    async def _replayed(self, replay: ScoreRequest, alpha: float) -> list[float]:
+        """Log q of every token of a text, as the model at an alpha would draw it."""
+        with self._batch(alpha) as batch:
+            steps = (await _wait(batch.score(replay))).steps
+        return [step[0] for step in steps]
 
     @contextmanager
     def _batch(self, alpha: float) -> Iterator[PairScheduler]:

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from scipy import stats
@@ -17,6 +18,15 @@ def test_streams_depend_on_the_seed_alone() -> None:
     assert len(set(values)) == 200
     assert all(0 <= value < 1 for value in values)
     assert not set(values) & {other.next() for _ in range(200)}
+
+
+def test_any_uniform_is_found_out_of_turn() -> None:
+    generator = np.random.Generator(np.random.Philox(key=9))
+    right = [float(generator.random()) for _ in range(300)]
+    stream, sequence = UniformStream(9), UniformStream(9)
+    assert [sequence.next() for _ in right] == right
+    for token in (299, 0, 64, 63, 200, 128, 127, 1):
+        assert stream.at(token) == right[token]
 
 
 def test_streams_of_neighbouring_seeds_are_uncorrelated() -> None:

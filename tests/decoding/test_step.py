@@ -106,7 +106,7 @@ def test_evidence_is_what_float64_says() -> None:
         log_after = defined_log(after[i], plain)
         difference = log_after - defined_log(before[i], plain)
         evidence = table(step)[i].tolist()
-        assert evidence[:3] == [float(values[i, 0]) for values in step[2:]]
+        assert evidence[:3] == [float(values[i, 0]) for values in step[2:5]]
         assert evidence[3:6] == pytest.approx(
             [
                 float(log_after[ids[0]]),

@@ -41,6 +41,10 @@ from inspect_lda.request_options import read_request
         ({"alpha": "auto"}, "alpha", "auto"),
         ({"alpha": "auto"}, "kl_budget", 0.5),
         ({"alpha": "auto", "kl_budget": "2e-1"}, "kl_budget", 0.2),
+        ({}, "also", None),
+        ({"also": "none"}, "also", ()),
+        ({"also": 1}, "also", (1.0,)),
+        ({"also": ["0", 0.5, "1e0"]}, "also", (0.0, 0.5, 1.0)),
     ],
 )
 def test_values_are_coerced(args: dict[str, Any], field: str, value: object) -> None:
@@ -115,6 +119,8 @@ def test_refusals_name_what_came_and_what_is_allowed(
         ({"compile": True, "before_device": "cpu"}, "org/after(alpha=1)"),
         ({"head_dtype": "float32"}, "org/after(alpha=1;head_dtype=float32)"),
         ({"alpha": "auto"}, "org/after(alpha=auto;kl_budget=0.5)"),
+        ({"also": [0, 0.5]}, "org/after(alpha=1;also=0/0.5)"),
+        ({"also": "none"}, "org/after(alpha=1;also=none)"),
         ({"before": "../b"}, "org/after(alpha=1;before=%2E%2E/b)"),
         ({"before": "x/../b(1)"}, "org/after(alpha=1;before=x/%2E%2E/b%281%29)"),
     ],
@@ -166,6 +172,8 @@ def test_a_missing_checkpoint_name_is_refused() -> None:
         ({"lda": {"score": {"target": "a", "alphas": []}}}, ['"alphas"', "a list"]),
         ({"lda": {"score": {"target": "a", "alphas": [2e3]}}}, ['"alphas"']),
         ({"lda": {"score": {"targets": "a"}}}, ["did you mean 'target'"]),
+        ({"lda": {"also": [0, "x"]}}, ['"also"', "not a number", "none, or up to 32"]),
+        ({"lda": {"also": [*range(33)]}}, ['"also"', "33 alphas"]),
         ({"lda": {"placebo": "perhaps"}}, ['"placebo"', "true or false"]),
         (
             {"lda": {"placebo": True, "score": {"target": "a"}}},
@@ -178,6 +186,30 @@ def test_request_refusals(body: dict[str, Any], parts: list[str]) -> None:
         read_request(body).scoring()
     for part in parts:
         assert part in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("asked", "model", "expected"),
+    [
+        ([0, 0.5], None, (0.0, 0.5)),
+        ([0, 0.5], (), ()),
+        (None, (2.0,), (2.0,)),
+        (None, None, ()),
+    ],
+)
+def test_a_model_may_say_where_else_tokens_are_measured(
+    asked: list[float] | None,
+    model: tuple[float, ...] | None,
+    expected: tuple[float, ...],
+) -> None:
+    request = read_request({"lda": {"also": asked}})
+    assert request.measured_at(model, 1.0) == expected
+    if expected:
+        with pytest.raises(LDAError, match=r"temperature=0: .+-M also=none"):
+            request.measured_at(model, 0.0)
+        placebo = read_request({"lda": {"also": asked, "placebo": True}})
+        with pytest.raises(LDAError, match="with a placebo"):
+            placebo.measured_at(model, 1.0)
 
 
 def test_requests_are_read() -> None:

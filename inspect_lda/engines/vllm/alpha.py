@@ -9,6 +9,9 @@ from inspect_lda.values import MAX_ALPHA, amplification
 KEY = "lda_alpha"
 """In `SamplingParams.extra_args`, and in `vllm_xargs` of an HTTP request."""
 
+DRAW_KEY = "lda_draw"
+"""Beside it: how the pair shall draw the tokens of the request (`draw`), as JSON."""
+
 PREFIX = "lda"
 """Extra arguments that begin so are ours: an unknown one is a mistake."""
 
@@ -27,8 +30,8 @@ def request_alpha(extra_args: Mapping[str, Any] | None, default: float) -> float
     if not extra_args:
         return default
     for name in extra_args:
-        if name.lower().startswith(PREFIX) and name != KEY:
-            raise ValueError(f"{name!r} is unknown; {nearest(name, [KEY])}")
+        if name.lower().startswith(PREFIX) and name not in (KEY, DRAW_KEY):
+            raise ValueError(f"{name!r} is unknown; {nearest(name, [KEY, DRAW_KEY])}")
     if KEY not in extra_args:
         return default
     value = extra_args[KEY]

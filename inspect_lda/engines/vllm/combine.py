@@ -24,9 +24,9 @@ class Combine(nn.Module):
         # where a mask is a pass over every logit.
         self.width = ids.allowed[-1][1]
         for name, known in (("allowed", ids.allowed), ("shared", ids.shared)):
-            mask = _mask(known, self.width)
-            complete = bool(mask.all())
-            self.register_buffer(name, None if complete else mask, persistent=False)
+            known_ids = mask(known, self.width)
+            buffer = None if bool(known_ids.all()) else known_ids
+            self.register_buffer(name, buffer, persistent=False)
 
     def forward(self, after: Tensor, before: Tensor, alpha: Tensor) -> Tensor:
         """Amplified logits `[rows, size]`, float32.
@@ -49,9 +49,10 @@ class Combine(nn.Module):
         return nn.functional.pad(amplified, (0, padding), value=-torch.inf)
 
 
-def _mask(known: Ranges, width: int) -> Tensor:
+def mask(known: Ranges, width: int) -> Tensor:
+    """`[width]` bool, true for the ids of these ranges."""
     # On the CPU: under vLLM's loader the default device is the accelerator.
-    mask = torch.zeros(width, dtype=torch.bool, device="cpu")
+    ids = torch.zeros(width, dtype=torch.bool, device="cpu")
     for start, end in known:
-        mask[start:end] = True
-    return mask
+        ids[start:end] = True
+    return ids

@@ -5,6 +5,8 @@ from typing import Any
 from vllm.model_executor.models.config import MODELS_CONFIG_MAP, VerifyAndUpdateConfig
 
 from inspect_lda.checkpoints.block import PairBlock
+from inspect_lda.engines.vllm.describe import publish
+from inspect_lda.engines.vllm.record import MOST_COLUMNS
 
 LOAD_FORMAT = "lda"
 """vLLM's name of our loader."""
@@ -13,8 +15,8 @@ HALVES_LOAD_FORMAT = "lda_load_format"
 """Attribute of the config: how the user wants each half to be read."""
 
 _VALIDATORS = {
-    True: "inspect_lda.engines.vllm.validate_v2:ValidateAlpha",
-    False: "inspect_lda.engines.vllm.validate_v1:ValidateAlpha",
+    True: "inspect_lda.engines.vllm.validate_v2:ValidateRequest",
+    False: "inspect_lda.engines.vllm.validate_v1:ValidateRequest",
 }
 # These draft from token ids alone; others read hidden states, of which a pair has two.
 _DRAFTS = ("ngram", "suffix", "draft_model")
@@ -42,6 +44,7 @@ class PairConfig(VerifyAndUpdateConfig):  # type: ignore[misc]
         model_config = vllm_config.model_config
         block = pair_block(model_config)
         _refuse(vllm_config)
+        publish(block, model_config)
         # A model's own hook would not be called, for it no longer goes by its name.
         for name in dict.fromkeys(
             (block.after.architecture, block.before.architecture)
@@ -56,6 +59,9 @@ class PairConfig(VerifyAndUpdateConfig):  # type: ignore[misc]
         # It assumes that a model's expert layers are counted from its own first one.
         vllm_config.compilation_config.fast_moe_cold_start = False
         validator = _VALIDATORS[bool(vllm_config.use_v2_model_runner)]
+        # What a pair says of a token it drew is more than the 20 that vLLM allows.
+        if model_config.max_logprobs != -1:
+            model_config.max_logprobs = max(model_config.max_logprobs, MOST_COLUMNS)
         given = list(model_config.logits_processors or [])
         if validator not in given:
             model_config.logits_processors = [*given, validator]

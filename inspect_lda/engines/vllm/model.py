@@ -1,11 +1,12 @@
 """Both halves of a pair as one vLLM model.
 
 The alpha of every token rides in its hidden state: `forward` returns
-`[after | before | 16 bytes]`, and the 16 bytes hold the float32 alpha. Whoever asks for
-logits, of whatever rows in whatever order (sampling, prompt logprobs, chunks of a
-prompt, drafts), so has the right alpha for each. A logits processor would not do: it
-sees no prompt logprobs, its rows are not requests under Model Runner V2, and vLLM's
-logprobs are taken before it.
+`[after | before | 16 bytes]`. The 16 bytes are four float32 numbers: the alpha, the
+slot of a request whose tokens are drawn here (`drawing`; 0 for none), the position, and
+one that is not used. Whoever asks for logits, of whatever rows in whatever order
+(sampling, prompt logprobs, chunks of a prompt, drafts), so knows whose each is. A
+logits processor would not do: it sees no prompt logprobs, its rows are not requests
+under Model Runner V2, and vLLM's logprobs are taken before it.
 """
 
 from collections.abc import Iterable
@@ -22,6 +23,7 @@ from vllm.sequence import IntermediateTensors
 from inspect_lda.engines.vllm import runner_v1
 from inspect_lda.engines.vllm.combine import Combine
 from inspect_lda.engines.vllm.config import pair_block
+from inspect_lda.engines.vllm.drawing import Drawing
 from inspect_lda.engines.vllm.halves import HALVES, Which
 from inspect_lda.engines.vllm.versions import check_version
 
@@ -29,8 +31,12 @@ check_version(vllm.__version__)
 
 _SIDE = 4
 """Float32 values beside a hidden state; four keep the rows aligned to 16 bytes."""
+_STAGED = 2
+"""Of these, the ones that the host knows: alpha and slot."""
+_POSITION = 2
+"""Where the position stands."""
 
-Alphas = np.ndarray[Any, np.dtype[np.float32]]
+Staged = np.ndarray[Any, np.dtype[np.float32]]
 
 
 class LDAForCausalLM(nn.Module, SupportsPP):  # type: ignore[misc]
@@ -68,30 +74,32 @@ class LDAForCausalLM(nn.Module, SupportsPP):  # type: ignore[misc]
             vllm_config.scheduler_config.max_num_batched_tokens,
             vllm_config.compilation_config.max_cudagraph_capture_size or 0,
         )
-        staged = torch.full((size, _SIDE), self.default_alpha, dtype=torch.float32)
+        staged = torch.zeros((size, _SIDE), dtype=torch.float32)
+        staged[:, 0] = self.default_alpha
         self.register_buffer("staged", staged, persistent=False)
-        self._uniform: float | None = self.default_alpha
+        self._uniform: tuple[float, float] | None = (self.default_alpha, 0.0)
+        self.drawing = Drawing(block.ids, _end(self.config), self.staged.device)
 
     staged: Tensor
 
-    def stage_alphas(self, alphas: Alphas) -> None:
-        """Set the alphas of the next forward pass.
+    def stage(self, rows: Staged) -> None:
+        """Set the alphas and slots of the next forward pass.
 
         Args:
-            alphas: One a token of the step, on the host.
+            rows: `[tokens, 2]`, on the host; slot 0 is that of nobody.
         """
-        if not len(alphas):
+        if not len(rows):
             return
-        first = float(alphas[0])
-        if bool((alphas == alphas[0]).all()):
+        first = (float(rows[0, 0]), float(rows[0, 1]))
+        if bool((rows == rows[0]).all()):
             if self._uniform != first:
-                self.staged.fill_(first)
+                self.staged[:, 0], self.staged[:, 1] = first
                 self._uniform = first
             return
-        values = torch.from_numpy(alphas)
+        values = torch.from_numpy(rows)
         if self.staged.is_cuda:
             values = values.pin_memory()
-        self.staged[: len(alphas), 0].copy_(values, non_blocking=True)
+        self.staged[: len(rows), :_STAGED].copy_(values, non_blocking=True)
         self._uniform = None
 
     def embed_input_ids(self, input_ids: Tensor) -> Tensor:
@@ -118,7 +126,7 @@ class LDAForCausalLM(nn.Module, SupportsPP):  # type: ignore[misc]
         inputs_embeds: Tensor | None = None,
         **kwargs: Any,
     ) -> Tensor | IntermediateTensors:
-        """Hidden states of both halves and the alphas, `[tokens, width]`."""
+        """Hidden states of both halves and what rides beside, `[tokens, width]`."""
         if inputs_embeds is not None:
             raise ValueError("a checkpoint pair takes token ids, not embeddings")
         last = get_pp_group().is_last_rank
@@ -133,7 +141,7 @@ class LDAForCausalLM(nn.Module, SupportsPP):  # type: ignore[misc]
                 handed_on[which] = {k: v.clone() for k, v in out.tensors.items()}
                 continue
             if rows is None:
-                rows = self._rows(out)
+                rows = self._rows(out, positions)
             start = self._sizes["after"] if which == "before" else 0
             rows[:, start : start + self._sizes[which]] = out
         return _joined(handed_on) if rows is None else rows
@@ -141,19 +149,24 @@ class LDAForCausalLM(nn.Module, SupportsPP):  # type: ignore[misc]
     def compute_logits(self, hidden_states: Tensor) -> Tensor | None:
         """Amplified logits `[rows, V]`, float32, of rows that `forward` returned.
 
-        None on ranks that gather no logits.
+        Rows that are drawn here leave their token alone to be taken. None on ranks that
+        gather no logits.
         """
         ours, theirs = self._sizes["after"], self._sizes["before"]
         after = hidden_states[..., :ours]
         before = hidden_states[..., ours : ours + theirs]
         side = hidden_states[..., ours + theirs :]
-        alpha = side.contiguous().view(torch.float32)[..., 0]
+        beside = side.contiguous().view(torch.float32)
         halves: tuple[Any, Any] = (self.after, self.before)
         after_logits = halves[0].compute_logits(after)
         before_logits = halves[1].compute_logits(before)
         if after_logits is None:
             return None
-        combined: Tensor = self.combine(after_logits, before_logits, alpha)
+        if self.drawing.slots:
+            return self.drawing(
+                after_logits, before_logits, beside[..., : _POSITION + 1], self.combine
+            )
+        combined: Tensor = self.combine(after_logits, before_logits, beside[..., 0])
         return combined
 
     def load_weights(self, weights: Iterable[tuple[str, Tensor]]) -> set[str]:
@@ -172,13 +185,23 @@ class LDAForCausalLM(nn.Module, SupportsPP):  # type: ignore[misc]
             return ids
         return torch.where(ids < self._before_rows, ids, self._before_end)
 
-    def _rows(self, like: Tensor) -> Tensor:
-        """Room for both halves' hidden states, with the alphas behind it."""
-        side = self.staged[: like.shape[0]].view(like.dtype)
+    def _rows(self, like: Tensor, positions: Tensor) -> Tensor:
+        """Room for both halves' hidden states, and what rides beside them."""
+        beside = self.staged[: like.shape[0]]
+        # Three of each where rope has sections; those of text are equal.
+        beside[:, _POSITION] = positions if positions.ndim == 1 else positions[0]
+        side = beside.view(like.dtype)
         width = sum(self._sizes.values())
         rows = like.new_empty(like.shape[0], width + side.shape[1])
         rows[:, width:] = side
         return rows
+
+
+def _end(config: Any) -> int:
+    """An id that ends a completion."""
+    ends = getattr(config.get_text_config(), "eos_token_id", None)
+    found = ends[0] if isinstance(ends, list) else ends
+    return int(found or 0)
 
 
 def _joined(parts: dict[Which, dict[str, Tensor]]) -> IntermediateTensors:

@@ -1,19 +1,19 @@
-"""Refuses a bad alpha at the door, under Model Runner V1."""
+"""Refuses a bad request at the door, under Model Runner V1."""
 
 from typing import Any
 
 from vllm.v1.sample.logits_processor import LogitsProcessor
 
-from inspect_lda.engines.vllm.alpha import request_alpha
+from inspect_lda.engines.vllm.validate import check_request
 
 
-class ValidateAlpha(LogitsProcessor):  # type: ignore[misc]
+class ValidateRequest(LogitsProcessor):  # type: ignore[misc]
     """Is asked whether a request is valid, and never touches logits."""
 
     @classmethod
     def validate_params(cls, sampling_params: Any) -> None:
-        """Raise ValueError on a bad alpha; vLLM answers with HTTP 400."""
-        request_alpha(sampling_params.extra_args, 0.0)
+        """Raise ValueError on a bad request; vLLM answers with HTTP 400."""
+        check_request(sampling_params)
 
     def __init__(self, vllm_config: Any, device: Any, is_pin_memory: bool) -> None:
         """Keep nothing."""

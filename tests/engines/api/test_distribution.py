@@ -52,6 +52,19 @@ async def test_every_step_is_that_of_transformers(text_pair: ServedPair) -> None
                 assert float((p - q).abs().sum() / 2) < 1e-4, (alpha, temperature)
 
 
+async def test_other_alphas_are_measured_on_the_support(text_pair: ServedPair) -> None:
+    request = replace(asked(PROMPT, 1.0, max_tokens=8, seed=3), also=(0.3, 0.0, 3.0))
+    async with serving_engine(text_pair) as engine:
+        walk = await engine.generate(request)
+    assert walk.evidence is not None
+    assert [other.alpha for other in walk.evidence.also] == [0.3, 3.0]
+    for alpha in (*request.also, 1.0):
+        for index, log_q in enumerate(walk.evidence.log_q_at(alpha)):
+            prefix = (*PROMPT, *walk.tokens[:index])
+            p = exact(text_pair.pair, prefix, alpha)
+            assert log_q == pytest.approx(float(p[walk.tokens[index]].log()), abs=2e-3)
+
+
 async def test_alpha_0_and_minus_1_are_the_checkpoints(text_pair: ServedPair) -> None:
     async with serving_engine(text_pair) as engine:
         pair = await engine.pair()

@@ -2,6 +2,8 @@
 
     python -m tests.engines.vllm.driver ROOT '{"options": {…}, "asks": 8, "tokens": 8}'
 
+`"draws": 8` asks as many requests whose tokens the pair draws, and as many scores.
+
 For what cannot share a process with other tests: another model runner, workers. Prints
 a report as JSON. Workers import this module again, so what they need is at its top.
 """
@@ -46,6 +48,22 @@ def drive(root: Path, runner: str, **job: Any) -> dict[str, float]:
     return report
 
 
+def drawn(llm: Any, written: Any, count: int) -> dict[str, float]:
+    """Hold drawn and scored tokens against the transformers engine."""
+    from tests.engines.vllm import drawer, forcer
+
+    asked = drawer.requests(count, seed=23)
+    answers = zip(asked, drawer.draw(llm, asked), strict=True)
+    found = [drawer.completion(one, said, written.pair) for one, said in answers]
+    report = drawer.compare(asked, found, drawer.expected(written.spec, asked))
+    told = {f"drawn_{name}": value for name, value in report.json().items()}
+    given = forcer.requests(count, seed=24)
+    right = forcer.expected(written.spec, given)
+    told["score_error"] = forcer.error(forcer.score(llm, given), right)
+    told["follow_error"] = forcer.error(forcer.follow(llm, given), right)
+    return told
+
+
 def main() -> None:
     """Do the job named on the command line."""
     from vllm import LLM
@@ -60,8 +78,11 @@ def main() -> None:
     asked = asks(job["asks"], seed=21)
     llm = LLM(str(written.directory), **{**settings.ENGINE, **job["options"]})
     report = compare(written, asked, answers(llm, asked, job["tokens"]))
+    more: dict[str, float] = {}
+    if draws := job.get("draws", 0):
+        more = drawn(llm, written, draws)
     v2 = llm.llm_engine.vllm_config.use_v2_model_runner
-    print(f"\n{MARK}{json.dumps({**report.json(), 'v2': v2})}", flush=True)
+    print(f"\n{MARK}{json.dumps({**report.json(), **more, 'v2': v2})}", flush=True)
 
 
 if __name__ == "__main__":
