@@ -86,7 +86,7 @@ def summarise(log: EvalLog) -> Summary:
         LDAError: If no score in the log counts detections.
     """
     samples = log.samples or []
-    name = _detector(log)
+    name = detector_of(log)
     scored = [sample for sample in samples if _value(sample, name) is not None]
     seen = observations([_sample_score(sample, name) for sample in scored])
     table = rows(seen)
@@ -114,7 +114,7 @@ def summarise(log: EvalLog) -> Summary:
     )
 
 
-def _detector(log: EvalLog) -> str:
+def detector_of(log: EvalLog) -> str:
     """The score whose metric is `detection_rate`: it reports a peak rate."""
     scores = log.results.scores if log.results else []
     for score in scores:
