@@ -10,6 +10,7 @@ from inspect_lda.commands.output import write
 from inspect_lda.commands.pair import pair, serve
 from inspect_lda.commands.probe import probe
 from inspect_lda.commands.prompts import prompts
+from inspect_lda.commands.rate import rate
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -18,7 +19,7 @@ def main() -> None:
     """Logit Diff Amplification for Inspect."""
 
 
-for command in (alpha, check, pair, probe, prompts, serve):
+for command in (alpha, check, pair, probe, prompts, rate, serve):
     main.add_command(command)
 
 
@@ -35,6 +36,8 @@ def report(log: str, png: Path | None, html: Path | None, plan: str | None) -> N
     from inspect_lda.report.ledger import ledger_lines, planned
     from inspect_lda.report.loading import load
     from inspect_lda.report.ngrams_table import print_if_hunt
+    from inspect_lda.report.own_rate import own_rate_of
+    from inspect_lda.report.rate_table import print_own_rate
     from inspect_lda.report.summary import summarise
     from inspect_lda.report.table import print_report
 
@@ -44,6 +47,8 @@ def report(log: str, png: Path | None, html: Path | None, plan: str | None) -> N
         return
     summary = summarise(loaded)
     print_report(summary)
+    own = own_rate_of(loaded)
+    print_own_rate(own)
     for line in ledger_lines(loaded, expected):
         click.echo(line)
     if png is not None:
@@ -53,7 +58,7 @@ def report(log: str, png: Path | None, html: Path | None, plan: str | None) -> N
     if html is not None:
         from inspect_lda.report.html import page
 
-        write(html, page(summary).encode())
+        write(html, page(summary, own).encode())
 
 
 @main.command()

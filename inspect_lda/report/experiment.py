@@ -13,7 +13,7 @@ from inspect_lda.errors import LDAError
 from inspect_lda.evidence import Evidence, evidence_of
 from inspect_lda.report.setting import Setting, same_setting, setting_of
 from inspect_lda.report.summary import detector_of
-from inspect_lda.scorers._weights import prompt_of, weights_of
+from inspect_lda.scorers._weights import breaks_support, prompt_of, weights_of
 from inspect_lda.statistics.drawn import Rollout
 
 
@@ -55,8 +55,9 @@ def experiment_of(logs: Sequence[EvalLog]) -> Experiment:
     swept = [
         (log, sample) for log in logs for sample in log.samples or () if _swept(sample)
     ]
+    counts = {log.location: detector_of(log) for log in logs}
     scored = [
-        (log, one) for log, one in swept if _value(one, detector_of(log)) is not None
+        (log, sample) for log, sample in swept if _scored(sample, counts[log.location])
     ]
     if not scored:
         where = ", ".join(log.location for log in logs)
@@ -64,7 +65,7 @@ def experiment_of(logs: Sequence[EvalLog]) -> Experiment:
             f"{where}: no scored rollout of a sweep over alpha; a rate is estimated "
             "from those"
         )
-    found = [_read(log, sample) for log, sample in scored]
+    found = [_read(log, sample, counts[log.location]) for log, sample in scored]
     setting = same_setting((one.place, one.setting) for one in found)
     _refuse(setting)
     _refuse_twice(found)
@@ -84,15 +85,13 @@ def _swept(sample: EvalSample) -> bool:
     return known.get("arm", SWEEP) == SWEEP and known.get("alpha") is not None
 
 
-def _value(sample: EvalSample, detector: str) -> float | None:
+def _scored(sample: EvalSample, detector: str) -> bool:
     score = (sample.scores or {}).get(detector)
-    value = math.nan if score is None else score.as_float()
-    return None if math.isnan(value) else value
+    return score is not None and not math.isnan(score.as_float())
 
 
-def _read(log: EvalLog, sample: EvalSample) -> _Found:
+def _read(log: EvalLog, sample: EvalSample, detector: str) -> _Found:
     place = f"{log.location}, sample {sample.id} (epoch {sample.epoch})"
-    detector = detector_of(log)
     try:
         evidence = evidence_of(sample.output.metadata)
         rollout = _rollout(sample, evidence, detector)
@@ -127,7 +126,7 @@ def _rollout(sample: EvalSample, evidence: Evidence, detector: str) -> Rollout:
         also=at,
         decided=weights["decided"],
         first_k=weights["first_k"],
-        lower_bound=weights["lower_bound"],
+        lower_bound=breaks_support(evidence),
     )
 
 

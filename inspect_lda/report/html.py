@@ -8,6 +8,14 @@ from string import Template
 from inspect_lda.report.contrast import contrast_lines
 from inspect_lda.report.examples import Example, Piece
 from inspect_lda.report.figure import draw
+from inspect_lda.report.own_rate import OwnRate
+from inspect_lda.report.rate_lines import (
+    PROMPT_HEADER,
+    carried,
+    prompt_lines,
+    rate_headline,
+    rate_lines,
+)
 from inspect_lda.report.summary import Summary
 from inspect_lda.report.table import setting
 from inspect_lda.report.wording import (
@@ -23,8 +31,13 @@ from inspect_lda.report.wording import (
 )
 
 
-def page(summary: Summary) -> str:
-    """The page, with the picture inside."""
+def page(summary: Summary, own: OwnRate | str = "") -> str:
+    """The page, with the picture inside.
+
+    Args:
+        summary: The log.
+        own: The model's own rate, or why there is none.
+    """
     template = (files("inspect_lda.report") / "template.html").read_text("utf-8")
     verdict = "".join(f"<p>{escape(line)}</p>" for line in contrast_lines(summary))
     lost = "".join(f"<p>{escape(line)}</p>" for line in unscored_lines(summary))
@@ -41,11 +54,25 @@ def page(summary: Summary) -> str:
         if summary.controls
         else "<p>This log has no control arms.</p>",
         unscored=lost,
+        own=_own_rate(own),
         examples="".join(map(_transcript, summary.examples)) or "<p>No hits.</p>",
         location=escape(summary.location),
         folder=escape(summary.location.rpartition("/")[0] or "."),
         created=escape(summary.created),
     )
+
+
+def _own_rate(own: OwnRate | str) -> str:
+    if isinstance(own, str):
+        return f"<p>{escape(own)}</p>" if own else ""
+    head = f"<p><strong>{escape(rate_headline(own))}</strong></p>"
+    lines = "".join(f"<li>{escape(line)}</li>" for line in rate_lines(own))
+    table = ""
+    if found := prompt_lines(own.found):
+        table = _table(PROMPT_HEADER, found, "names")
+        note = escape(carried(own.found))
+        table = f'<div class="scroll">{table}</div><p class="note">{note}</p>'
+    return f"{head}<ul>{lines}</ul>{table}"
 
 
 def _table(header: tuple[str, ...], lines: list[Line], style: str) -> str:

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass, replace
 
-from inspect_lda.report.experiment import Experiment
+from inspect_ai.log import EvalLog
+
+from inspect_lda.errors import LDAError
+from inspect_lda.report.experiment import Experiment, experiment_of
 from inspect_lda.statistics.measured import Method, TrueRate
 from inspect_lda.statistics.true_rate import true_rate
 
@@ -57,6 +60,14 @@ def own_rate(
     if masked and found.bound == "lower" and not lower_bound:
         found = _refused(found)
     return OwnRate(experiment, found, exact)
+
+
+def own_rate_of(log: EvalLog) -> OwnRate | str:
+    """The section of a report: the rate, or why nothing can be said of it."""
+    try:
+        return own_rate(experiment_of([log]))
+    except LDAError as error:
+        return f"Own rate: not estimated. {error.message}"
 
 
 def _refused(found: TrueRate) -> TrueRate:
