@@ -13,7 +13,7 @@ from benchmarks.toys import PROMPTS, Kind, tuned
 def test_toys_do_what_dynamic_programming_says(kind: Kind) -> None:
     toy = tuned(kind, 0.02, 1.0)
     assert toy.rates().mean() == pytest.approx(0.02)
-    alphas, each = (0.0, 1.0), 1000
+    alphas, each = (0.0, 1.0), 400
     first_k = 4 if kind == "diffuse" else None
     [run] = runs(toy, alphas, each, 1, np.random.default_rng(1), first_k)
     for column, alpha in enumerate(alphas):
@@ -30,7 +30,7 @@ def test_amplified_chains_are_distributions() -> None:
 
 
 def test_a_small_simulation_holds_its_bars() -> None:
-    asked = ["--replicates", "25", "--rates", "1e-4", "--noises", "0.2"]
+    asked = ["--replicates", "15", "--rates", "1e-4", "--noises", "0.2"]
     done = CliRunner().invoke(main, [*asked, "--no-extras"])
     assert done.exit_code in {0, 1}, done.output
     lines = done.output.splitlines()

@@ -119,7 +119,7 @@ def test_no_hit_proposes_nothing() -> None:
 
 
 def test_what_is_frequent_is_counted() -> None:
-    found = true_rate(alone(run("diffuse", 0.1, 5.0)))
+    found = true_rate(run("diffuse", 0.05, 20.0))
     assert found.method == "plain"
     assert "alpha 0 has hits enough to count" in found.why
     assert found.diagnostics is not None
