@@ -137,8 +137,8 @@ def _toy(kind: Kind, propensity: float, noise: float, seed: int) -> Toy:
         logits[:, :, :WORDS] += uneven[:, :, None]
         delta[:, :, :WORDS] += LIFTS[kind][0]
     else:
-        everywhere, start = slice(1 - PHRASE), slice(VOCABULARY, VOCABULARY + 1)
-        begins = everywhere if kind == "anywhere" else start
+        start = slice(VOCABULARY, VOCABULARY + 1)
+        begins = slice(None) if kind == "anywhere" else start
         logits[:, begins, 0] = uneven
         delta[:, begins, 0] += LIFTS[kind][0]
         for step in range(1, PHRASE):

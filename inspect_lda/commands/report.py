@@ -101,6 +101,8 @@ def _print(log: "EvalLog", expected: "Plan | None") -> None:
     from inspect_lda.report.foreign import own_metrics
     from inspect_lda.report.ledger import ledger_lines
     from inspect_lda.report.ngrams_table import print_if_hunt
+    from inspect_lda.report.own_rate import own_rate_of
+    from inspect_lda.report.rate_table import print_own_rate
     from inspect_lda.report.summary import counts_detections, summarise
     from inspect_lda.report.table import print_report
 
@@ -108,6 +110,7 @@ def _print(log: "EvalLog", expected: "Plan | None") -> None:
         return
     if counts_detections(log):
         print_report(summarise(log))
+        print_own_rate(own_rate_of(log))
     for line in own_metrics(log):
         click.echo(line)
     for line in ledger_lines(log, expected):

@@ -11,6 +11,8 @@ from inspect_lda.report.figure import rate_figure
 from inspect_lda.report.foreign import foreign_table
 from inspect_lda.report.fragments import fill, paragraphs, read, table, transcript
 from inspect_lda.report.overview import overview
+from inspect_lda.report.own_rate import OwnRate
+from inspect_lda.report.own_section import own_section
 from inspect_lda.report.provenance import HEADER, NOISE_HEADER
 from inspect_lda.report.release import Release, total
 from inspect_lda.report.series import Series
@@ -70,15 +72,15 @@ def page(
     viewer = viewer or Viewer()
     names = [f"finding-{index}" for index, _ in enumerate(release.findings, 1)]
     places = release.places
-    told = zip(release.findings, names, strict=True)
-    parts = {
+    told = zip(release.findings, release.own, names, strict=True)
+    others = {
         "series": "".join(map(_series, release.series, range(len(release.series)))),
         "foreign": _foreign(release),
         "noise": _noise(release),
         "cost": _cost(release),
         "provenance": _provenance(release, viewer),
     }
-    sections = "".join(_finding(one, name, places, viewer) for one, name in told)
+    sections = "".join(_finding(*parts, places, viewer) for parts in told)
     return fill(
         "page.html",
         title=escape(title),
@@ -87,10 +89,10 @@ def page(
         verdict=decided.verdict if decided else read("no-verdict.html"),
         decisions=decided.decisions if decided else "",
         problems=paragraphs(release.problems, "verdict bad"),
-        contents=_contents(release.findings, names, filter(parts.get, parts)),
+        contents=_contents(release.findings, names, filter(others.get, others)),
         overview=overview(release.findings, names) if names else "",
         caveat=escape(CAVEAT),
-        sections=sections + "".join(parts.values()),
+        sections=sections + "".join(others.values()),
     )
 
 
@@ -116,7 +118,11 @@ def _contents(
 
 
 def _finding(
-    summary: Summary, name: str, places: Mapping[str, str], viewer: Viewer
+    summary: Summary,
+    own: OwnRate | str,
+    name: str,
+    places: Mapping[str, str],
+    viewer: Viewer,
 ) -> str:
     said = [*contrast_lines(summary), exact_finding(summary)]
     rate = rate_figure(summary, in_page=True)
@@ -142,6 +148,7 @@ def _finding(
         controls=table(CONTROL_HEADER, control_lines(summary), "words")
         if summary.controls
         else "<p>This log has no control arms.</p>",
+        own=own_section(own),
         unscored=paragraphs(unscored_lines(summary), "warn"),
         transcripts="".join(shown) + paragraphs([_MARKED], "note") if shown else none,
     )

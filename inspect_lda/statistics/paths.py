@@ -76,7 +76,7 @@ def _score(cut: Cut) -> float | None:
         rows.append([1.0, alpha, alpha**2])
         values.append(np.log(k / at.sum()))
         variances.append(1 / k)
-        own = slopes[at & cut.hit]
+        own = slopes[at[cut.hit]]
         if len(own := own[np.isfinite(own)]) > 1:
             rows.append([0.0, 1.0, 2 * alpha])
             values.append(float(own.mean()))
@@ -89,23 +89,23 @@ def _score(cut: Cut) -> float | None:
 
 
 def _slopes(cut: Cut) -> Floats:
-    """D log q / d alpha of each rollout at its own alpha, from log q along alpha.
+    """Slope of log q by alpha, of each hit at its own alpha; splines along alpha.
 
-    NaN where some alpha of the sweep could not have drawn the rollout.
+    NaN where some alpha of the sweep could not have drawn it.
     """
     nodes = np.array(cut.alphas)
-    along = cut.log_at
+    along = cut.log_at[cut.hit]
     if 0.0 not in cut.alphas:
         place = int(np.searchsorted(nodes, 0.0))
         nodes = np.insert(nodes, place, 0.0)
-        along = np.insert(along, place, cut.log_p, axis=1)
+        along = np.insert(along, place, cut.log_p[cut.hit], axis=1)
     known = np.isfinite(along).all(1)
     slopes = np.full(along.shape, np.nan)
     if len(nodes) < 3:
         slopes[known] = np.diff(along[known]) / np.diff(nodes)
     else:
         slopes[known] = CubicSpline(nodes, along[known], axis=1)(nodes, 1)
-    own = np.searchsorted(nodes, np.array(cut.alphas)[cut.drawn])
+    own = np.searchsorted(nodes, np.array(cut.alphas)[cut.drawn[cut.hit]])
     return np.asarray(np.take_along_axis(slopes, own[:, None], 1)[:, 0])
 
 

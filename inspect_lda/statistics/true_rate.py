@@ -63,7 +63,9 @@ def true_rate(
     weighed, why = _choose(tokens, found, method, phrase)
     judged = _judged(weighed, found, tokens, why, confidence)
     if method == "auto" and judged.refused and _counts(found):
-        why = f"alpha 0 has hits enough to count; refused were weights ({judged.why})"
+        why = "alpha 0 has hits enough to count; weights were refused: " + "; ".join(
+            judged.refused
+        )
         return _judged(importance(found, 0.0), found, tokens, why, confidence)
     return judged
 

@@ -43,6 +43,10 @@ def weighted_interval(contribution: Floats, confidence: float = 0.95) -> Interva
 LEAST_PROMPTS = 10.0
 """Effective prompts that a statement about other prompts needs."""
 
+UNEVEN = 1.25
+"""Largest standard deviation of the logarithms of their rates. Where prompts differ by
+more, a few of those not yet seen carry the rate."""
+
 
 def population_interval(rates: Floats, confidence: float = 0.95) -> Interval | None:
     """Interval of the mean rate of prompts like these.
@@ -55,6 +59,7 @@ def population_interval(rates: Floats, confidence: float = 0.95) -> Interval | N
         The interval of `weighted_interval` with prompts for rollouts; None where so few
         prompts carry the rate that the next one may change it.
     """
-    if effective(rates) < LEAST_PROMPTS:
+    shown = np.log(rates[rates > 0])
+    if effective(rates) < LEAST_PROMPTS or shown.std(ddof=1) > UNEVEN:
         return None
     return weighted_interval(rates, confidence)
