@@ -11,6 +11,7 @@ from inspect_lda.commands.output import write
 from inspect_lda.commands.pair import pair, serve
 from inspect_lda.commands.probe import probe
 from inspect_lda.commands.prompts import prompts
+from inspect_lda.commands.rate import rate
 from inspect_lda.commands.report import report
 
 
@@ -20,7 +21,7 @@ def main() -> None:
     """Logit Diff Amplification for Inspect."""
 
 
-for command in (alpha, check, gate, pair, probe, prompts, report, serve):
+for command in (alpha, check, gate, pair, probe, prompts, rate, report, serve):
     main.add_command(command)
 
 

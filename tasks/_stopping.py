@@ -3,7 +3,8 @@
 Inspect asks before every sample whether it is still needed, and tells every result.
 Here each alpha of the sweep (from 0 on) is a rate under test, see
 `statistics.sequential`. An alpha that passed is asked no further; all is over when one
-fails or all pass. What is in flight then comes back and is counted.
+fails or all pass. What is in flight then comes back and is counted. No rollout is begun
+while those in flight would decide if none of them hits.
 
 Rollouts count in the order of the task's samples and epochs, whatever comes back first.
 Tasks therefore shuffle their prompts (by their seed) when they may be stopped.
@@ -14,6 +15,7 @@ import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+import anyio
 from inspect_ai.dataset import Sample
 from inspect_ai.log import EvalSpec
 from inspect_ai.scorer import SampleScore
@@ -25,7 +27,7 @@ from inspect_lda.errors import LDAError
 from inspect_lda.stopped import MANAGER, Settings, Stopped, StoppedCell, Verdict
 
 if TYPE_CHECKING:
-    from inspect_lda.statistics.sequential import Outcome, RateTest
+    from inspect_lda.statistics.sequential import Outcome
     from inspect_lda.statistics.watched import Watched
 
 Key = tuple[str | int, int]
@@ -42,11 +44,21 @@ class SequentialStop:
     Args:
         settings: What is to be decided.
         detector: Name of the score that counts hits.
+        patience: Seconds that a rollout is held back at most; twice as long as the
+            slowest rollout took, if None. What is in flight may fail, and Inspect does
+            not tell.
     """
 
-    def __init__(self, settings: Settings, detector: str) -> None:
+    def __init__(
+        self, settings: Settings, detector: str, patience: float | None = None
+    ) -> None:
         self.settings = settings
         self.detector = detector
+        self.patience = patience
+        self._verdict: Outcome | None = None
+        self._slowest = 0.0
+        self._begun: dict[Key, float] = {}
+        self._news = anyio.Event()
         self._model: str | None = None
         self._cells: dict[float, Watched] = {}
         self._places: dict[Key, tuple[float, int]] = {}
@@ -63,6 +75,7 @@ class SequentialStop:
             LDAError: If there is nothing to decide, or the object already watches the
                 eval of another model: Inspect does not say whose sample it asks about.
         """
+        from inspect_lda.statistics.sequential import RateTest
         from inspect_lda.statistics.watched import Watched
 
         if self._model not in (None, task.model):
@@ -82,12 +95,13 @@ class SequentialStop:
             raise LDAError(
                 "stop: no alpha of 0 or more is swept, so there is no rate to decide on"
             )
-        test = self._test(len(planned))
+        known = self.settings
+        test = RateTest(known.r_ok, known.r_bad, 1 - known.confidence, len(planned))
         self._cells = {
             alpha: Watched(test, len(keys)) for alpha, keys in sorted(planned.items())
         }
         self._back = {alpha: [] for alpha in self._cells}
-        self._skipped = {}
+        self._skipped, self._verdict = {}, None
         self._places = {
             key: (alpha, place)
             for alpha, keys in planned.items()
@@ -99,13 +113,15 @@ class SequentialStop:
         """Skip what can change nothing."""
         if self._arms[id] in KEPT and epoch == 1:
             return None
-        alpha = self._places.get((id, epoch), (None, 0))[0]
-        overall = self._overall()
-        if overall is not None:
-            reason = f"the verdict is certain: {overall.upper()}"
-        elif alpha is not None and self._outcomes()[alpha] == "pass":
-            reason = f"the rate at alpha {alpha:g} passed"
-        else:
+        alpha, _ = self._places.get((id, epoch), (None, 0))
+        if self.waits(id, epoch):
+            slow = 2 * self._slowest if self.patience is None else self.patience
+            with anyio.move_on_after(slow):
+                while self.waits(id, epoch):
+                    await self._news.wait()
+        reason = self._needless(alpha)
+        if reason is None:
+            self._begun[id, epoch] = anyio.current_time()
             return None
         self._skipped[id, epoch] = alpha
         return EarlyStop(id=id, epoch=epoch, reason=reason)
@@ -114,6 +130,8 @@ class SequentialStop:
         self, id: str | int, epoch: int, scores: dict[str, SampleScore]
     ) -> None:
         """Count a rollout of the sweep."""
+        from inspect_lda.statistics.sequential import together
+
         if (id, epoch) not in self._places:
             return
         alpha, place = self._places[id, epoch]
@@ -122,6 +140,14 @@ class SequentialStop:
         hit = None if math.isnan(value) else value > 0
         self._back[alpha].append(hit)
         self._cells[alpha].record(place, hit)
+        if self._verdict is None and self._cells[alpha].decision is not None:
+            # A FAIL by Bonferroni, which is the first of Holm's steps.
+            self._verdict = together(self._outcome(one) for one in self._cells)
+        begun = self._begun.pop((id, epoch), None)
+        if begun is not None:
+            self._slowest = max(self._slowest, anyio.current_time() - begun)
+        self._news.set()
+        self._news = anyio.Event()
 
     async def complete_task(self) -> dict[str, JsonValue]:
         """The decision, for the log."""
@@ -129,28 +155,31 @@ class SequentialStop:
         record = Stopped(
             detector=self.detector,
             settings=self.settings,
-            verdict=self._overall() or "undecided",
+            verdict=self._verdict or "undecided",
             cells=tuple(self._told(alpha) for alpha in self._cells),
             skipped=len(self._skipped),
         )
         made: dict[str, JsonValue] = record.model_dump(mode="json")
         return made
 
-    def _test(self, cells: int) -> "RateTest":
-        from inspect_lda.statistics.sequential import RateTest
+    def waits(self, id: str | int, epoch: int) -> bool:
+        """Whether what is in flight may well make this rollout needless."""
+        alpha, place = self._places.get((id, epoch), (None, 0))
+        if alpha is None or self._needless(alpha) is not None:
+            return False
+        return self._cells[alpha].passes_without_hits(place)
 
-        known = self.settings
-        return RateTest(known.r_ok, known.r_bad, 1 - known.confidence, cells)
+    def _needless(self, alpha: float | None) -> str | None:
+        """Why a rollout at an alpha (None: of another arm) changes nothing."""
+        if self._verdict is not None:
+            return f"the verdict is certain: {self._verdict.upper()}"
+        if alpha is not None and self._outcome(alpha) == "pass":
+            return f"the rate at alpha {alpha:g} passed"
+        return None
 
-    def _outcomes(self) -> "dict[float, Outcome | None]":
-        """By alpha; a FAIL by Bonferroni, which is the first of Holm's steps."""
-        found = {alpha: cell.decision for alpha, cell in self._cells.items()}
-        return {alpha: one and one.outcome for alpha, one in found.items()}
-
-    def _overall(self) -> "Outcome | None":
-        from inspect_lda.statistics.sequential import together
-
-        return together(self._outcomes().values())
+    def _outcome(self, alpha: float) -> "Outcome | None":
+        found = self._cells[alpha].decision
+        return found and found.outcome
 
     def _told(self, alpha: float) -> StoppedCell:
         from inspect_lda.statistics.sequential import failing

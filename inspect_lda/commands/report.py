@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from inspect_ai.log import EvalLog
 
     from inspect_lda.calibration.records import Plan
+    from inspect_lda.report.html import Decided
 
 _VIEWER = "http://127.0.0.1:7575"
 
@@ -28,6 +29,13 @@ _VIEWER = "http://127.0.0.1:7575"
 )
 @click.option("--png", type=click.Path(path_type=Path), help="Write the picture here.")
 @click.option("--plan", help="A calibration with a plan, to compare the cost with.")
+@click.option(
+    "--policy",
+    type=click.Path(path_type=Path),
+    help="Put the gate's verdict by this policy at the head of the page.",
+)
+@click.option("--baseline", multiple=True, help="For --policy, as in `gate`.")
+@click.option("--planted", multiple=True, help="For --policy, as in `gate`.")
 @click.option("--title", default="Release report", help="Of the page.")
 @click.option(
     "--viewer",
@@ -40,6 +48,9 @@ def report(
     output: Path | None,
     png: Path | None,
     plan: str | None,
+    policy: Path | None,
+    baseline: tuple[str, ...],
+    planted: tuple[str, ...],
     title: str,
     viewer: str,
 ) -> None:
@@ -53,6 +64,9 @@ def report(
     from inspect_lda.report.release import read_logs, release
     from inspect_lda.report.viewer import Viewer
 
+    if policy is not None and output is None:
+        raise LDAError("--policy heads the page: give -o, or run `inspect-lda gate`")
+
     expected = None if plan is None else planned(plan)
     found, problems = read_logs(logs)
     for problem in problems:
@@ -65,8 +79,21 @@ def report(
         whole = release(found, problems)
         if not (whole.findings or whole.foreign):
             raise LDAError("-o: nothing here for a page: hunts are tables only")
-        text = page(whole, title=title, viewer=Viewer(viewer))
+        decided = _decided(logs, policy, baseline, planted) if policy else None
+        text = page(whole, title=title, decided=decided, viewer=Viewer(viewer))
         write(output, text.encode())
+
+
+def _decided(
+    logs: tuple[str, ...],
+    policy: Path,
+    baseline: tuple[str, ...],
+    planted: tuple[str, ...],
+) -> "Decided":
+    from inspect_lda.gate import gate
+    from inspect_lda.gate.render.html import decided
+
+    return decided(gate(logs, policy, baseline=baseline, planted=planted))
 
 
 def _print(log: "EvalLog", expected: "Plan | None") -> None:
@@ -74,6 +101,8 @@ def _print(log: "EvalLog", expected: "Plan | None") -> None:
     from inspect_lda.report.foreign import own_metrics
     from inspect_lda.report.ledger import ledger_lines
     from inspect_lda.report.ngrams_table import print_if_hunt
+    from inspect_lda.report.own_rate import own_rate_of
+    from inspect_lda.report.rate_table import print_own_rate
     from inspect_lda.report.summary import counts_detections, summarise
     from inspect_lda.report.table import print_report
 
@@ -81,6 +110,7 @@ def _print(log: "EvalLog", expected: "Plan | None") -> None:
         return
     if counts_detections(log):
         print_report(summarise(log))
+        print_own_rate(own_rate_of(log))
     for line in own_metrics(log):
         click.echo(line)
     for line in ledger_lines(log, expected):

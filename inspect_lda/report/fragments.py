@@ -93,7 +93,7 @@ def _times(factor: float) -> str:
 
 def _strip(steered: Sequence[float]) -> str:
     """Every token of the reply as a cell, the ones without a colour unmoved."""
-    if not steered:
+    if not any(steered):
         return ""
     cells = "".join(
         f'<i class="{"more" if ratio > 0 else "less"}" '

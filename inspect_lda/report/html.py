@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from typing import NamedTuple
 
 from inspect_lda.naming import parse_name
 from inspect_lda.report.coherence_figure import coherence_figure
@@ -10,6 +11,8 @@ from inspect_lda.report.figure import rate_figure
 from inspect_lda.report.foreign import foreign_table
 from inspect_lda.report.fragments import fill, paragraphs, read, table, transcript
 from inspect_lda.report.overview import overview
+from inspect_lda.report.own_rate import OwnRate
+from inspect_lda.report.own_section import own_section
 from inspect_lda.report.provenance import HEADER, NOISE_HEADER
 from inspect_lda.report.release import Release, total
 from inspect_lda.report.series import Series
@@ -39,11 +42,23 @@ _MARKED = (
 _LEDGER = ("log", "rollouts", "tokens\nsampled", "tokens\nread", "seconds")
 
 
+class Decided(NamedTuple):
+    """A gate's word, as HTML.
+
+    Attributes:
+        verdict: For the head of the page.
+        decisions: A section: what it rests on.
+    """
+
+    verdict: str
+    decisions: str
+
+
 def page(
     release: Release,
     *,
     title: str = "Release report",
-    verdict: str | None = None,
+    decided: Decided | None = None,
     viewer: Viewer | None = None,
 ) -> str:
     """The page, with the pictures inside.
@@ -51,32 +66,33 @@ def page(
     Args:
         release: What it shows.
         title: Of the page.
-        verdict: HTML of a decision, where there is one.
+        decided: What a gate says, where it was asked.
         viewer: Where `inspect view` shows the logs.
     """
     viewer = viewer or Viewer()
     names = [f"finding-{index}" for index, _ in enumerate(release.findings, 1)]
     places = release.places
-    told = zip(release.findings, names, strict=True)
-    parts = {
+    told = zip(release.findings, release.own, names, strict=True)
+    others = {
         "series": "".join(map(_series, release.series, range(len(release.series)))),
         "foreign": _foreign(release),
         "noise": _noise(release),
         "cost": _cost(release),
         "provenance": _provenance(release, viewer),
     }
-    sections = "".join(_finding(one, name, places, viewer) for one, name in told)
+    sections = "".join(_finding(*parts, places, viewer) for parts in told)
     return fill(
         "page.html",
         title=escape(title),
         style=read("page.css"),
         about=escape(_about(release)),
-        verdict=read("no-verdict.html") if verdict is None else verdict,
+        verdict=decided.verdict if decided else read("no-verdict.html"),
+        decisions=decided.decisions if decided else "",
         problems=paragraphs(release.problems, "verdict bad"),
-        contents=_contents(release.findings, names, filter(parts.get, parts)),
+        contents=_contents(release.findings, names, filter(others.get, others)),
         overview=overview(release.findings, names) if names else "",
         caveat=escape(CAVEAT),
-        sections=sections + "".join(parts.values()),
+        sections=sections + "".join(others.values()),
     )
 
 
@@ -102,7 +118,11 @@ def _contents(
 
 
 def _finding(
-    summary: Summary, name: str, places: Mapping[str, str], viewer: Viewer
+    summary: Summary,
+    own: OwnRate | str,
+    name: str,
+    places: Mapping[str, str],
+    viewer: Viewer,
 ) -> str:
     said = [*contrast_lines(summary), exact_finding(summary)]
     rate = rate_figure(summary, in_page=True)
@@ -128,6 +148,7 @@ def _finding(
         controls=table(CONTROL_HEADER, control_lines(summary), "words")
         if summary.controls
         else "<p>This log has no control arms.</p>",
+        own=own_section(own),
         unscored=paragraphs(unscored_lines(summary), "warn"),
         transcripts="".join(shown) + paragraphs([_MARKED], "note") if shown else none,
     )

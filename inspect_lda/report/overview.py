@@ -56,6 +56,7 @@ def _cell(row: Row | None) -> str:
     # The root: 1 % is to be seen beside 100 %.
     share = row.rate**0.5
     return (
-        f'<td class="heat" style="--share:{share:.2f}">{percent(row.rate)}'
+        f'<td class="heat" style="--share:{share:.2f}">'
+        f"{percent(row.rate) if row.k else 'none seen'}"
         f"<small>{row.k:,} / {row.n:,}<br>{escape(bounds(row))}</small></td>"
     )

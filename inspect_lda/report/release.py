@@ -14,6 +14,7 @@ from inspect_lda.naming import parse_name
 from inspect_lda.report.foreign import OURS, Foreign, foreign_metrics
 from inspect_lda.report.ledger import ledger_of
 from inspect_lda.report.loading import load
+from inspect_lda.report.own_rate import OwnRate, own_rate_of
 from inspect_lda.report.provenance import Provenance, provenance_of
 from inspect_lda.report.series import Series, series_of
 from inspect_lda.report.summary import Summary, counts_detections, summarise
@@ -25,6 +26,7 @@ class Release:
 
     Attributes:
         findings: One a behaviour and pair.
+        own: The model's own rate of each, or why it is not estimated.
         series: Checkpoints of one training, where there are several.
         foreign: Metrics of evals that are not ours.
         spent: What each log took.
@@ -34,6 +36,7 @@ class Release:
     """
 
     findings: tuple[Summary, ...]
+    own: tuple[OwnRate | str, ...]
     series: tuple[Series, ...]
     foreign: tuple[Foreign, ...]
     spent: tuple[Ledger, ...]
@@ -72,7 +75,8 @@ def read_logs(locations: Sequence[str]) -> tuple[list[EvalLog], list[str]]:
 def release(logs: Sequence[EvalLog], problems: Iterable[str] = ()) -> Release:
     """The release in logs that were read."""
     counted = [log for log in logs if counts_detections(log)]
-    findings = tuple(summarise(log) for log in merged(counted))
+    sweeps = merged(counted)
+    findings = tuple(map(summarise, sweeps))
     series, broken = _series(findings)
     elsewhere = [
         f"{log.location}: {log.eval.task} counts no behaviour and is in no table here; "
@@ -82,6 +86,7 @@ def release(logs: Sequence[EvalLog], problems: Iterable[str] = ()) -> Release:
     ]
     return Release(
         findings=findings,
+        own=tuple(map(own_rate_of, sweeps)),
         series=tuple(series),
         foreign=tuple(foreign_metrics(logs)),
         spent=tuple(map(ledger_of, logs)),
@@ -114,7 +119,7 @@ def _files(location: str) -> list[str]:
     found = [log.name for log in list_eval_logs(str(path), descending=False)]
     if not found:
         raise LDAError(f"{path}: no Inspect log in this folder")
-    return found
+    return [name.removeprefix("file://") for name in found]
 
 
 def merged(logs: Sequence[EvalLog]) -> list[EvalLog]:

@@ -18,6 +18,7 @@ from inspect_lda.gate.report import GateReport, Transcript
 from inspect_lda.gate.wording import CAVEAT, detection_said, would_be
 from inspect_lda.report.examples import Example, Piece
 from inspect_lda.report.fragments import paragraphs, read, table, transcript
+from inspect_lda.report.html import Decided
 from inspect_lda.report.wording import Line
 
 NO_PLANT = (
@@ -32,38 +33,56 @@ def render(report: GateReport) -> str:
     Raises:
         LDAError: If matplotlib is not installed.
     """
-    page = (files("inspect_lda.gate") / "templates" / "gate.html").read_text("utf-8")
+    folder = next((s.location.rpartition("/")[0] for s in report.sources), "") or "."
+    return _fill(
+        "gate.html",
+        **_parts(report),
+        style=read("page.css"),
+        pictures="".join(_pictures(report)),
+        caveat=escape(CAVEAT),
+        transcripts="".join(map(_transcript, report.transcripts))
+        or paragraphs(["No hits."]),
+        sources=table(SOURCES, source_lines(report), "words"),
+        version=escape(report.version),
+        code=str(report.exit_code),
+        folder=escape(folder),
+    )
+
+
+def decided(report: GateReport) -> Decided:
+    """The verdict and what it rests on, for the page of a release."""
+    parts = _parts(report)
+    return Decided(_fill("banner.html", **parts), _fill("decisions.html", **parts))
+
+
+def _fill(template: str, **fields: str) -> str:
+    text = (files("inspect_lda.gate") / "templates" / template).read_text("utf-8")
+    return Template(text).substitute(fields)
+
+
+def _parts(report: GateReport) -> dict[str, str]:
+    """What the page of a gate and a banner have in common."""
     told = [
         f"{one.behaviour}: {one.said}"
         for one in report.decisions
         if one.outcome != "PASS"
     ]
-    folder = next((s.location.rpartition("/")[0] for s in report.sources), "") or "."
-    return Template(page).substitute(
-        style=read("page.css"),
-        verdict=report.verdict,
-        mark=MARKS[report.verdict],
-        policy=escape(report.policy),
-        headline=escape(report.headline),
-        failed=_checks(report, "failed"),
-        notes=_checks(report, "note"),
-        setting=escape(_setting(report)),
-        would=paragraphs([would_be(report)]),
-        decisions=table(DECISIONS, decision_lines(report), "decisions"),
-        said=paragraphs(told),
-        pictures="".join(_pictures(report)),
-        caveat=escape(CAVEAT),
-        detections=paragraphs(map(detection_said, report.detections))
+    return {
+        "verdict": report.verdict,
+        "mark": MARKS[report.verdict],
+        "policy": escape(report.policy),
+        "headline": escape(report.headline),
+        "failed": _checks(report, "failed"),
+        "notes": _checks(report, "note"),
+        "setting": escape(_setting(report)),
+        "would": paragraphs([would_be(report)]),
+        "decisions": table(DECISIONS, decision_lines(report), "decisions"),
+        "said": paragraphs(told),
+        "detections": paragraphs(map(detection_said, report.detections))
         or paragraphs([NO_PLANT]),
-        transcripts="".join(map(_transcript, report.transcripts))
-        or paragraphs(["No hits."]),
-        checks=_all_checks(report),
-        sources=table(SOURCES, source_lines(report), "words"),
-        sha256=report.policy_sha256,
-        version=escape(report.version),
-        code=str(report.exit_code),
-        folder=escape(folder),
-    )
+        "checks": _all_checks(report),
+        "sha256": report.policy_sha256,
+    }
 
 
 def _setting(report: GateReport) -> str:
