@@ -35,6 +35,7 @@ def report(log: str, png: Path | None, html: Path | None, plan: str | None) -> N
     """
     from inspect_lda.report.ledger import ledger_lines, planned
     from inspect_lda.report.loading import load
+    from inspect_lda.report.lpe import print_if_lpe
     from inspect_lda.report.ngrams_table import print_if_hunt
     from inspect_lda.report.own_rate import own_rate_of
     from inspect_lda.report.rate_table import print_own_rate
@@ -49,6 +50,7 @@ def report(log: str, png: Path | None, html: Path | None, plan: str | None) -> N
     print_report(summary)
     own = own_rate_of(loaded)
     print_own_rate(own)
+    print_if_lpe(loaded)
     for line in ledger_lines(loaded, expected):
         click.echo(line)
     if png is not None:
