@@ -192,7 +192,10 @@ def _unscored(case: Case, rules: LogRules) -> Iterator[Check]:
             )
             yield result("unscored", case.label, False, found)
     if worst <= rules.max_unscored:
-        yield result("unscored", case.label, True, f"at most {worst:.1%} of an arm")
+        found = (
+            f"at most {worst:.1%} of an arm" if worst else "every rollout has a score"
+        )
+        yield result("unscored", case.label, True, found)
 
 
 def _repeats(subject: str, logs: Iterable[LogData]) -> Check:
