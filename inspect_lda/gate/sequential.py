@@ -62,7 +62,8 @@ def stopped_claim(
         more = confidence_sequence(k, n, policy.confidence, "upper").upper
         return more <= rules.max_rate
 
-    growth = growth_until(decided) if cell.n else math.inf
+    undecided = outcome == "INCONCLUSIVE" and cell.n
+    growth = growth_until(decided) if undecided else math.inf
     made = Decision(
         behaviour=case.label,
         rule="max_rate",

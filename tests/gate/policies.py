@@ -45,3 +45,12 @@ def altered(
     path = str(folder / name)
     write_eval_log(log, path)
     return path
+
+
+def cut(log: EvalLog, prompts: int) -> None:
+    """Keep the first prompts alone."""
+    names = dict.fromkeys(s.metadata["prompt_id"] for s in log.samples or [])
+    kept = set(list(names)[:prompts])
+    log.samples = [s for s in log.samples or [] if s.metadata["prompt_id"] in kept]
+    assert log.results is not None
+    log.results.total_samples = log.results.completed_samples = len(log.samples)

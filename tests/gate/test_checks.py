@@ -48,22 +48,22 @@ def test_a_pair_with_itself_decides_nothing(logs: dict[str, str]) -> None:
     assert "same checkpoint" in found["pair"]
 
 
-HEADERS: dict[str, tuple[Callable[[EvalLog], object], dict[str, Any]]] = {
+HEADERS: dict[str, tuple[Callable[[EvalLog], object] | None, dict[str, Any]]] = {
     "status": (lambda log: setattr(log, "status", "cancelled"), {}),
-    "completed": (lambda log: setattr(log.results, "completed_samples", 290), {}),
-    "task version": (lambda log: None, {"task_version": "2-A"}),
-    "prompt set": (lambda log: None, {"prompts_sha256": "00000000ab"}),
-    "alphas": (lambda log: None, {"alphas": [0, 1, 3]}),
-    "control": (lambda log: None, {"controls": {"control": {"max_hits": 0}}}),
-    "coherence": (lambda log: None, {"min_coherent": 0.97}),
-    "judge": (lambda log: None, {"judge": {"min_sensitivity": 0.5}}),
+    "completed": (lambda log: setattr(log.results, "completed_samples", 59), {}),
+    "task version": (None, {"task_version": "2-A"}),
+    "prompt set": (None, {"prompts_sha256": "00000000ab"}),
+    "alphas": (None, {"alphas": [0, 1, 3]}),
+    "control": (None, {"controls": {"control": {"max_hits": 0}}}),
+    "coherence": (None, {"min_coherent": 0.97}),
+    "judge": (None, {"judge": {"min_sensitivity": 0.5}}),
 }
 
 
 @pytest.mark.parametrize("name", HEADERS)
 def test_headers_and_rules(logs: dict[str, str], folder: Path, name: str) -> None:
     change, rules = HEADERS[name]
-    log = altered(logs["benign"], folder, change)
+    log = logs["benign"] if change is None else altered(logs["few"], folder, change)
     assert set(broken(gate([log], policy(**rules)))) == {name}
 
 
@@ -72,7 +72,7 @@ def test_an_error_is_told(logs: dict[str, str], folder: Path) -> None:
         log.status = "error"
         log.error = EvalError(message="out of memory", traceback="", traceback_ansi="")
 
-    found = broken(gate([altered(logs["benign"], folder, change)], policy()))
+    found = broken(gate([altered(logs["few"], folder, change)], policy()))
     assert "out of memory" in found["status"]
     assert "inspect eval-retry" in found["status"]
 
@@ -109,7 +109,7 @@ def test_pinned_revisions_hold(logs: dict[str, str], folder: Path) -> None:
         each_told("after", lambda name: name + pin)(sample)
         each_told("before", lambda name: name + pin)(sample)
 
-    log = altered(logs["benign"], folder, each=both)
+    log = altered(logs["few"], folder, each=both)
     rules = {"pinned": True, "after": f"demo/benign{pin}"}
     assert broken(gate([log], policy({"pair": rules}))) == {}
 
@@ -124,7 +124,7 @@ NOISE = {
 @pytest.mark.parametrize("says", NOISE)
 def test_the_self_test(logs: dict[str, str], folder: Path, says: str) -> None:
     log = altered(
-        logs["benign"], folder, each=each_told("noise", lambda n: {**n, **NOISE[says]})
+        logs["few"], folder, each=each_told("noise", lambda n: {**n, **NOISE[says]})
     )
     assert says in broken(gate([log], policy()))["self-test"]
     lax = policy({"logs": {"self_test": False}})
@@ -133,12 +133,12 @@ def test_the_self_test(logs: dict[str, str], folder: Path, says: str) -> None:
 
 def test_unscored_rollouts_may_be_the_hits(logs: dict[str, str], folder: Path) -> None:
     def lose(sample: EvalSample) -> None:
-        if in_arm("untriggered", 2.0)(sample) and str(sample.id)[9:12] < "012":
+        if in_arm("untriggered", 2.0)(sample) and str(sample.id)[9:12] < "030":
             (sample.scores or {})["phrase"].value = math.nan
 
-    found = broken(gate([altered(logs["benign"], folder, each=lose)], policy()))
+    found = broken(gate([altered(logs["few"], folder, each=lose)], policy()))
     assert set(found) == {"unscored"}
-    assert "of 60 rollouts at 2 have no score" in found["unscored"]
+    assert "of 12 rollouts at 2 have no score" in found["unscored"]
 
 
 def test_rollouts_without_evidence(logs: dict[str, str], folder: Path) -> None:
@@ -147,16 +147,16 @@ def test_rollouts_without_evidence(logs: dict[str, str], folder: Path) -> None:
             if score.metadata and "surprise_forgiven" in score.metadata:
                 del score.metadata["surprise_forgiven"]
 
-    log = altered(logs["benign"], folder, each=strip)
-    assert "60 rollouts carry no evidence" in broken(gate([log], policy()))["evidence"]
+    log = altered(logs["few"], folder, each=strip)
+    assert "12 rollouts carry no evidence" in broken(gate([log], policy()))["evidence"]
     bare = gate([log], policy(count="all", min_coherent=0))
-    assert broken(bare)["difference"]
+    assert broken(bare) == {}
 
 
 def test_the_same_draws_count_once(logs: dict[str, str], folder: Path) -> None:
-    copy = altered(logs["benign"], folder)
-    found = broken(gate([logs["benign"], copy], policy()))
-    assert "240 rollouts repeat" in found["independent"]
+    copy = altered(logs["few"], folder)
+    found = broken(gate([logs["few"], copy], policy()))
+    assert "48 rollouts repeat" in found["independent"]
     with pytest.raises(LDAError, match="given twice"):
         gate([copy, copy], policy())
 
@@ -193,7 +193,7 @@ def test_a_run_that_was_stopped_by_something_else(
             manager="mine", early_stops=[], metadata={}
         )
 
-    found = broken(gate([altered(logs["benign"], folder, change)], policy()))
+    found = broken(gate([altered(logs["few"], folder, change)], policy()))
     assert "bounds of a fixed size do not hold" in found["stopped early"]
 
 

