@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -67,11 +66,12 @@ def masked_ids(ids: IdsBlock) -> int:
     return ids.size - sum(end - start for start, end in ids.shared)
 
 
-def end_ids(directory: Path) -> tuple[int, ...]:
-    """The ids that end a turn, of a pair directory."""
-    text = (directory / "generation_config.json").read_text(encoding="utf-8")
-    found: tuple[int, ...] = tuple(json.loads(text)["eos_token_id"])
-    return found
+def end_ids(generation: Mapping[str, Any]) -> tuple[int, ...]:
+    """The ids that end a turn, by a generation config."""
+    found = generation.get("eos_token_id")
+    if found is None:
+        return ()
+    return (found,) if isinstance(found, int) else tuple(found)
 
 
 def publish(block: PairBlock, model_config: Any) -> None:
@@ -87,7 +87,7 @@ def publish(block: PairBlock, model_config: Any) -> None:
         before=block.before,
         ids=digest_of(block.ids),
         masked_ids=masked_ids(block.ids),
-        eos_ids=end_ids(Path(str(model_config.model))),
+        eos_ids=end_ids(model_config.try_get_generation_config()),
         dtype=str(model_config.dtype).removeprefix("torch."),
         context_length=model_config.max_model_len,
     )

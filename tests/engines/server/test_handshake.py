@@ -18,6 +18,7 @@ from inspect_lda.engines.vllm.describe import (
     DESCRIBE_KEY,
     Served,
     answer_describe,
+    end_ids,
     read_described,
 )
 from inspect_lda.errors import LDAError
@@ -78,6 +79,12 @@ def test_another_pair_is_refused(
 def test_the_pair_by_its_names() -> None:
     for after, before in (("org/a", "org/b"), ("org/a@abc", None)):
         check_same(SERVED, ServerSpec(after, before), None, "http://x")
+
+
+def test_ids_that_end_a_turn() -> None:
+    assert end_ids({"eos_token_id": [3, 5]}) == (3, 5)
+    assert end_ids({"eos_token_id": 3}) == (3,)
+    assert end_ids({}) == ()
 
 
 def test_amplification_is_seen() -> None:
