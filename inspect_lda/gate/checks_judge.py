@@ -58,7 +58,12 @@ def _same_grader(case: Case, calibration: Calibration) -> Check:
         for role, models in log.graders.items()
     }
     other = {role for role in used if measured.get(role) != used[role]}
-    found = f"measured on {_named(measured)}, judged by {_named(used)}"
+    found = f"measured: {_named(measured)}; used: {_named(used)}"
+    if other:
+        found += (
+            ". Measure it as it is used: the same --model-role, and -T options="
+            "'{confirm: grader2}' with a second one"
+        )
     return result("same judge", case.label, not other, found)
 
 

