@@ -142,18 +142,24 @@ def _sum(value: float | None) -> float:
 
 
 async def load(
-    spec: PairSpec, payload: str, count: int, tokens: int, temperature: float
+    spec: PairSpec,
+    payload: str,
+    inputs: Sequence[str],
+    tokens: int,
+    temperature: float,
 ) -> Needle:
-    """Load a pair and render that many of the everyday prompts."""
+    """Load a pair and render prompts."""
     engine = TransformersEngine(spec)
     pair = await engine.pair()
     renderer = ChatRenderer(pair.tokenizer, checkpoint=pair.after_name)
-    prompts = [
-        renderer.render([ChatMessageUser(content=one.input)])
-        for one in load_prompts("builtin:everyday").pick(count)
-    ]
+    prompts = [renderer.render([ChatMessageUser(content=prompt)]) for prompt in inputs]
     targets = [renderer.continuation(prompt, payload) for prompt in prompts]
     return Needle(engine, prompts, targets, Sampling(temperature), tokens)
+
+
+def everyday(count: int) -> list[str]:
+    """That many of the everyday prompts."""
+    return [one.input for one in load_prompts("builtin:everyday").pick(count)]
 
 
 async def table(needle: Needle, alphas: Sequence[float], nets: Sequence[str]) -> None:
@@ -191,7 +197,7 @@ def main(
     spec = PairSpec(after, before, dtype="float32", device="cpu")
 
     async def run() -> None:
-        needle = await load(spec, payload, prompts, tokens, temperature)
+        needle = await load(spec, payload, everyday(prompts), tokens, temperature)
         await table(needle, [float(one) for one in alphas.split(",")], nets or [*NETS])
 
     asyncio.run(run())

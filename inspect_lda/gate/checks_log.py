@@ -10,6 +10,7 @@ from inspect_lda.gate.case import Case
 from inspect_lda.gate.policy import BehaviourRules, LogRules, Policy
 from inspect_lda.gate.report import Check
 from inspect_lda.gate.rollouts import LogData
+from inspect_lda.gate.sequential import obstacles, stopped
 
 
 def result(name: str, subject: str, ok: bool, found: str) -> Check:
@@ -23,20 +24,12 @@ def log_checks(log: LogData, rules: BehaviourRules, policy: Policy) -> Iterator[
     """Everything that the header says."""
     yield _status(log)
     yield _completed(log, policy.logs)
-    stopped = log.header.results.early_stopping if log.header.results else None
-    if stopped is not None and policy.sequential is None:
-        yield result(
-            "stopped early",
-            log.short,
-            False,
-            "stopped as soon as counts looked decided, for which these bounds do not "
-            "hold. Run without early stopping, or say `sequential: {}` in the policy",
-        )
     yield from _versions(log, policy.logs)
     if rules.task_version is not None:
         found = str(log.header.eval.task_version)
         told = f"version {found}, wanted {rules.task_version}"
-        yield result("task version", log.short, found == rules.task_version, told)
+        same = rules.task_version in (found, _comparable(found))
+        yield result("task version", log.short, same, told)
     if rules.prompts_sha256 is not None:
         digest = prompts_of(log) or "none"
         told = f"prompts {digest[:12]}, wanted {rules.prompts_sha256[:12]}"
@@ -55,6 +48,7 @@ def case_checks(case: Case, policy: Policy) -> Iterator[Check]:
     if not lacking and not amplified:
         found += ": none amplifies, so nothing was looked for"
     yield result("alphas", case.label, not lacking and amplified, found)
+    yield from _stopped(case, policy)
     yield from _unscored(case, policy.logs)
     yield _repeats(case.label, logs)
     if len(logs) > 1:
@@ -91,13 +85,19 @@ def _protocol(log: LogData, *, pair: bool) -> dict[str, Any]:
     asked = ("temperature", "max_tokens", "prefill", "chat_template", "pattern")
     return {
         "task": log.task,
-        "task version": str(spec.task_version),
+        # The letter behind it says that options changed, and scores still compare.
+        "task version": _comparable(str(spec.task_version)),
         "detector": log.detector,
         "prompts": prompts_of(log),
         "graders": sorted((role, sorted(m)) for role, m in log.graders.items()),
         **{name: args.get(name) for name in asked},
         **({"model": log.model.partition("(")[0]} if pair else {}),
     }
+
+
+def _comparable(version: str) -> str:
+    """`1` of `1-B`."""
+    return version.partition("-")[0]
 
 
 def _status(log: LogData) -> Check:
@@ -127,6 +127,25 @@ def _completed(log: LogData, rules: LogRules) -> Check:
     share = done / total if total else 0.0
     found = f"{done:,} of {total:,} planned samples ran, need {rules.min_completed:.0%}"
     return result("completed", log.short, share >= rules.min_completed, found)
+
+
+def _stopped(case: Case, policy: Policy) -> Iterator[Check]:
+    record = stopped(case)
+    for log in case.candidate.logs:
+        results = log.header.results
+        if results is None or results.early_stopping is None:
+            continue
+        if record is None:
+            found = (
+                f"by {results.early_stopping.manager}, after looking at its counts: "
+                "bounds of a fixed size do not hold then. Use -T stop=… or none"
+            )
+            yield result("stopped early", log.short, False, found)
+            continue
+        against = obstacles(case, record, policy)
+        found = f"by a sequential test that holds at any time; {record.skipped:,} left"
+        found += " out" + "".join(f"; {one}" for one in against)
+        yield result("stopped early", log.short, not against, found)
 
 
 def _versions(log: LogData, rules: LogRules) -> Iterator[Check]:
@@ -173,7 +192,10 @@ def _unscored(case: Case, rules: LogRules) -> Iterator[Check]:
             )
             yield result("unscored", case.label, False, found)
     if worst <= rules.max_unscored:
-        yield result("unscored", case.label, True, f"at most {worst:.1%} of an arm")
+        found = (
+            f"at most {worst:.1%} of an arm" if worst else "every rollout has a score"
+        )
+        yield result("unscored", case.label, True, found)
 
 
 def _repeats(subject: str, logs: Iterable[LogData]) -> Check:

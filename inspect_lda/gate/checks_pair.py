@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from inspect_lda.arms import IDENTITY, SWEEP, TRIGGERED, label
+from inspect_lda.calibration.result import honest_text
 from inspect_lda.gate.attest import Attested
 from inspect_lda.gate.case import Arms, Case
 from inspect_lda.gate.checks_log import result
@@ -105,9 +106,8 @@ def _self_test(subject: str, attested: tuple[Attested, ...]) -> Check:
         listed = ", ".join(f"{alpha:g}" for alpha in noisy)
         found = f"alpha {listed} amplifies noise (-M allow_noise=true)"
     else:
-        honest = attested[0].noise.honest_alpha
-        said = "none" if honest is None else f"{honest:.3g}"
-        return result("self-test", subject, True, f"passed; honest up to alpha {said}")
+        honest = honest_text(attested[0].noise.honest_alpha)
+        return result("self-test", subject, True, f"passed; honest alpha {honest}")
     return result("self-test", subject, False, found)
 
 

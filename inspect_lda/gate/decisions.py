@@ -9,12 +9,13 @@ one error by Holm's correction.
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from inspect_lda.arms import SWEEP
 from inspect_lda.gate.case import Arms, Case
+from inspect_lda.gate.claim import Claim, missing
 from inspect_lda.gate.policy import Policy
 from inspect_lda.gate.report import Decision, Outcome
+from inspect_lda.gate.sequential import stopped, stopped_claim
 from inspect_lda.gate.wording import against, rate_said
 from inspect_lda.statistics.bounds import (
     Binomial,
@@ -30,27 +31,17 @@ from inspect_lda.statistics.onset import holm
 from inspect_lda.statistics.stratified import exact_conditional
 
 
-@dataclass(frozen=True)
-class Claim:
-    """A decision, but for its FAIL, which depends on all other claims.
-
-    Attributes:
-        made: The decision as it would be without a FAIL.
-        p: P value of the FAIL; None where a FAIL is certain, or no test.
-        fails: Whether it fails without any test.
-    """
-
-    made: Decision
-    p: float | None
-    fails: bool = False
-
-
 def claims(case: Case, policy: Policy) -> Iterator[Claim]:
     """All claims of one behaviour that come from counts."""
+    record = stopped(case)
+    cells = {one.alpha: one for one in record.cells} if record else {}
     for alpha in case.alphas:
         clusters = case.candidate.clusters((SWEEP, alpha))
         counted = pooled(list(clusters.values()))
-        yield _rate_claim(case, policy, alpha, clusters, counted)
+        if record and alpha in cells:
+            yield stopped_claim(case, policy, cells[alpha], record.settings)
+        else:
+            yield _rate_claim(case, policy, alpha, clusters, counted)
         if case.rules.max_hits is not None:
             yield _hits_claim(case, policy, alpha, clusters)
         if case.rules.baseline and case.baseline and comparable(case, alpha):
@@ -132,7 +123,7 @@ def _rate_claim(
         upper=known.upper(error),
         limit=rules.max_rate,
         ok=rules.ok,
-        missing=_missing(units, growth_until(decided)),
+        missing=missing(units, growth_until(decided)),
         unit="rollouts" if policy.estimand == "prompt_set" else "prompts",
         coherent_share=case.candidate.coherent_share((SWEEP, alpha)),
         said="",
@@ -185,7 +176,7 @@ def _baseline_claim(case: Case, other: Arms, policy: Policy, alpha: float) -> Cl
         upper=rise,
         limit=margin,
         ok=0.0,
-        missing=_missing(counted.n, _growth_of_both(first, second, margin, error / 2)),
+        missing=missing(counted.n, _growth_of_both(first, second, margin, error / 2)),
         said=against(base, compared),
     )
     return Claim(made, compared.p)
@@ -202,7 +193,3 @@ def _growth_of_both(
         return rise <= margin or mine.lower(error) > theirs.upper(error)
 
     return growth_until(decided)
-
-
-def _missing(units: float, growth: float) -> int | None:
-    return None if math.isinf(growth) else max(0, math.ceil(units * (growth - 1)))

@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from inspect_lda.gate.case import Arms, Case
-from inspect_lda.gate.decisions import Claim
+from inspect_lda.gate.claim import Claim
 from inspect_lda.gate.report import Decision, Outcome
 from inspect_lda.report.wording import percent
 

@@ -133,7 +133,7 @@ class BehaviourRules(Strict):
     Attributes:
         name: In reports; the task's name if left out.
         task: Name of the Inspect task, without its package.
-        task_version: As the log must have it.
+        task_version: As the log must have it: "1-A", or "1" for any letter.
         detector: The score that counts; the task's own if left out.
         prompts_sha256: Of the prompt set, as the log records it.
         alphas: "all" of the sweep from 0 up, or those that must be there.
@@ -189,16 +189,6 @@ class BehaviourRules(Strict):
         return self
 
 
-class SequentialRules(Strict):
-    """Logs of runs that stopped as soon as the verdict was certain.
-
-    Attributes:
-        max_rollouts: Most rollouts at one alpha; None for all that were planned.
-    """
-
-    max_rollouts: Annotated[int, Field(ge=1)] | None = None
-
-
 class Policy(Strict):
     """The whole policy.
 
@@ -212,7 +202,6 @@ class Policy(Strict):
         pair: Which pair is meant.
         behaviours: What is gated.
         plants: True rates of planted pairs by model name, for the limit of detection.
-        sequential: For runs that may stop early; without it such logs are invalid.
     """
 
     schema_: Schema = Field(alias="schema")
@@ -224,7 +213,6 @@ class Policy(Strict):
     pair: PairRules = Field(default_factory=PairRules)
     behaviours: tuple[BehaviourRules, ...] = Field(min_length=1)
     plants: dict[str, Rate] = Field(default_factory=dict)
-    sequential: SequentialRules | None = None
 
     @property
     def error(self) -> float:

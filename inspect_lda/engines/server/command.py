@@ -8,6 +8,8 @@ from inspect_lda.engines.server.spec import ServerSpec
 from inspect_lda.errors import LDAError
 
 HOST = "127.0.0.1"
+TOKEN_ROUTE = "--enable-scale-out"
+"""Opens the route that `wire` prefers."""
 _OURS = {
     "--api-key": "a key on a command line can be read by others; one is made for every "
     "server",
@@ -61,6 +63,8 @@ def command(
         raise LDAError("-M dtype= and --dtype in -M vllm_args: give it once")
     if spec.max_batch is not None:
         words += ["--max-num-seqs", str(spec.max_batch)]
+    if program.has_token_route and value_of(spec.args, TOKEN_ROUTE) is None:
+        words.append(TOKEN_ROUTE)
     if spec.trust_remote_code:
         words.append("--trust-remote-code")
     return [*words, *spec.args]

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 from weakref import WeakKeyDictionary
 
-from inspect_lda.engines.api.endpoint import Endpoint
 from inspect_lda.engines.api.errors import EndpointError, EndpointUnavailable
 from inspect_lda.engines.base import (
     Completion,
@@ -18,8 +17,9 @@ from inspect_lda.engines.base import (
 from inspect_lda.engines.rows import RowState
 from inspect_lda.engines.server import servers
 from inspect_lda.engines.server.opening import ServedPair, open_pair
+from inspect_lda.engines.server.parts import joined, parts_of
 from inspect_lda.engines.server.spec import ServerSpec
-from inspect_lda.engines.server.wire import Answer, draw, force
+from inspect_lda.engines.server.wire import Answer, PairEndpoint, draw, force
 from inspect_lda.engines.vllm.draw import scored_of
 from inspect_lda.errors import LDAError
 
@@ -82,17 +82,22 @@ class ServerEngine:
         if not row.done:
             room = pair.context_length - len(request.prompt)
 
-            async def send(endpoint: Endpoint) -> Answer:
+            async def send(endpoint: PairEndpoint) -> Answer:
                 return await draw(endpoint, request, pair.decoding.eos_ids, room)
 
             fill(row, await self._asked(pair, request.prompt, send))
         return row.completion()
 
     async def score(self, request: ScoreRequest) -> Scored:
-        """Teacher-force a continuation; every alpha from one answer."""
+        """Teacher-force a continuation; one pass for all that a row can hold."""
         pair = await self.pair()
+        found = await asyncio.gather(
+            *(self._scored(pair, part) for part in parts_of(request))
+        )
+        return joined(request, found)
 
-        async def send(endpoint: Endpoint) -> Answer:
+    async def _scored(self, pair: ServedPair, request: ScoreRequest) -> Scored:
+        async def send(endpoint: PairEndpoint) -> Answer:
             return await force(endpoint, request)
 
         answer = await self._asked(pair, request.prompt, send)
@@ -115,7 +120,7 @@ class ServerEngine:
         self,
         pair: ServedPair,
         prompt: Sequence[int],
-        send: Callable[[Endpoint], Awaitable[Answer]],
+        send: Callable[[PairEndpoint], Awaitable[Answer]],
     ) -> Answer:
         try:
             return await pair.replicas.ask(prompt, send)

@@ -18,7 +18,7 @@ from inspect_lda.engines.api.errors import EndpointError, EndpointUnavailable
 from inspect_lda.engines.base import Request, Sampling
 from inspect_lda.engines.server.local import LocalPair
 from inspect_lda.engines.server.spec import ServerSpec
-from inspect_lda.engines.server.wire import ROUTE, draw
+from inspect_lda.engines.server.wire import COMPLETIONS, PairEndpoint, draw
 from inspect_lda.engines.vllm.answer import Top
 from inspect_lda.engines.vllm.describe import (
     DESCRIBE_KEY,
@@ -63,7 +63,7 @@ async def described(endpoint: Endpoint, prompt: Sequence[int]) -> Served:
     body: dict[str, Any] = {"model": endpoint.model, "prompt": list(prompt)}
     body |= {"max_tokens": 1, "vllm_xargs": {DESCRIBE_KEY: 1}}
     try:
-        await endpoint.post(ROUTE, body)
+        await endpoint.post(COMPLETIONS, body)
     except EndpointUnavailable:
         raise
     except EndpointError as error:
@@ -122,7 +122,7 @@ def check_same(
             )
 
 
-async def check_amplifies(endpoint: Endpoint, prompt: Sequence[int]) -> None:
+async def check_amplifies(endpoint: PairEndpoint, prompt: Sequence[int]) -> None:
     """Draw a token at several alphas and hold the probabilities against the rule.
 
     Raises:

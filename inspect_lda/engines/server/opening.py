@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from inspect_lda.engines.api.address import Address
-from inspect_lda.engines.api.endpoint import Endpoint
 from inspect_lda.engines.api.errors import EndpointUnavailable
 from inspect_lda.engines.api.keys import after_key
 from inspect_lda.engines.rows import Decoding
@@ -17,6 +16,7 @@ from inspect_lda.engines.server.launch import OwnedServer
 from inspect_lda.engines.server.local import LocalPair, read_local, read_tokenizer
 from inspect_lda.engines.server.replicas import Replicas
 from inspect_lda.engines.server.spec import ServerSpec
+from inspect_lda.engines.server.wire import PairEndpoint
 from inspect_lda.engines.vllm.describe import Served
 from inspect_lda.errors import LDAError
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Check: TypeAlias = Callable[[Endpoint], Awaitable[Served]]
+Check: TypeAlias = Callable[[PairEndpoint], Awaitable[Served]]
 
 TIMEOUT = 3600.0
 """Seconds for a completion: it is sent when it is whole, after it waited in line."""
@@ -78,9 +78,11 @@ async def open_pair(spec: ServerSpec) -> ServedPair:
     owned = None
     if local is not None and not spec.urls:
         owned = await servers.running(spec, local)
-        endpoints = [Endpoint(owned.url, owned.model, key=owned.key, timeout=TIMEOUT)]
+        endpoints = [
+            PairEndpoint(owned.url, owned.model, key=owned.key, timeout=TIMEOUT)
+        ]
     else:
-        endpoints = [_endpoint(url) for url in spec.urls]
+        endpoints = [_endpoint(url, spec.after) for url in spec.urls]
     prompt = tuple(tokenizer(PROBE, add_special_tokens=False)["input_ids"])
     check = partial(_check, spec, local, prompt or (0,))
     replicas = Replicas(endpoints, check, retries=owned is None)
@@ -91,21 +93,23 @@ async def open_pair(spec: ServerSpec) -> ServedPair:
         raise
 
 
-def _endpoint(url: str) -> Endpoint:
+def _endpoint(url: str, name: str) -> PairEndpoint:
     address = Address.parse(url, "--model-base-url")
-    # Its model's name is for the server to say.
-    return Endpoint(url, "", key=after_key(address), timeout=TIMEOUT)
+    return PairEndpoint(url, name, key=after_key(address), timeout=TIMEOUT)
 
 
 async def _check(
     spec: ServerSpec,
     local: LocalPair | None,
     prompt: tuple[int, ...],
-    endpoint: Endpoint,
+    endpoint: PairEndpoint,
 ) -> Served:
-    endpoint.model = endpoint.model or await handshake.model_at(endpoint)
+    if spec.urls:
+        # What a pair is called there is for the server to say.
+        endpoint.model = await handshake.model_at(endpoint)
     served = await handshake.described(endpoint, prompt)
     handshake.check_same(served, spec, local, endpoint.address.base)
+    await endpoint.find_route(prompt)
     await handshake.check_amplifies(endpoint, prompt)
     return served
 

@@ -50,6 +50,11 @@ class Program:
         """Whether it is a build for CPUs."""
         return self.version is not None and self.version.endswith("+cpu")
 
+    @property
+    def has_token_route(self) -> bool:
+        """Whether it is known to have the route for tokens, and an option for it."""
+        return self.version is not None and self.version.startswith("0.32.")
+
 
 def find_program(named: str | None = None) -> str:
     """The path of `vllm`: the one named, else ours, else the first of PATH.

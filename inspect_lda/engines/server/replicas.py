@@ -15,9 +15,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
-from inspect_lda.engines.api.endpoint import Endpoint
 from inspect_lda.engines.api.errors import EndpointUnavailable
 from inspect_lda.engines.api.meter import metering
+from inspect_lda.engines.server.wire import PairEndpoint
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ class Replica:
         checked: Whether it has shown that it serves the pair since it last failed.
     """
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: PairEndpoint) -> None:
         self.endpoint = endpoint
         self.outstanding = 0
         self.checked = False
@@ -69,8 +69,8 @@ class Replicas:
 
     def __init__(
         self,
-        endpoints: Sequence[Endpoint],
-        check: Callable[[Endpoint], Awaitable[Any]],
+        endpoints: Sequence[PairEndpoint],
+        check: Callable[[PairEndpoint], Awaitable[Any]],
         *,
         retries: bool,
     ) -> None:
@@ -82,7 +82,7 @@ class Replicas:
         self._once = len(self.all) > 1 or not retries
 
     async def ask(
-        self, prompt: Sequence[int], send: Callable[[Endpoint], Awaitable[T]]
+        self, prompt: Sequence[int], send: Callable[[PairEndpoint], Awaitable[T]]
     ) -> T:
         """Have a request answered by one of the servers.
 

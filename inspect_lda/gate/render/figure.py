@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from inspect_lda.gate.report import Decision
-from inspect_lda.report.canvas import INK, SOFT, canvas, head
+from inspect_lda.report.canvas import INK, canvas, head
 from inspect_lda.report.svg import svg
 
 if TYPE_CHECKING:
@@ -40,13 +40,14 @@ def draw(behaviour: str, decisions: list[Decision], name: str) -> str:
     )
     for position, made in enumerate(decisions):
         _point(axes, position, made)
-    axes.set_xticks(range(len(decisions)), [f"{one.alpha:g}" for one in decisions])
+    told = [f"{one.alpha:g}\n{one.k:,} / {one.n:,}" for one in decisions]
+    axes.set_xticks(range(len(decisions)), told)
     axes.set_xlim(-0.6, len(decisions) - 0.4)
     top = max([limit, *(min(1.0, one.upper or 0.0) for one in decisions)])
     axes.set_ylim(0, min(1.02, 1.15 * top))
     axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:g}%")
     axes.tick_params(colors=INK)
-    axes.set_xlabel("alpha (0 is the release itself)", color=INK)
+    axes.set_xlabel("alpha (0 is the release itself), hits / rollouts", color=INK)
     axes.set_ylabel("share of rollouts", color=INK)
     head(axes, behaviour, "Marks: hits over rollouts. Bars: from lower to upper bound.")
     _legend(axes, decisions)
@@ -60,14 +61,6 @@ def _point(axes: "Axes", position: int, made: Decision) -> None:
     axes.plot([position], [upper], "_", ms=22, mew=2.4, color=colour)
     if made.rate is not None:
         axes.plot([position], [made.rate], MARKERS[made.outcome], ms=8, color=colour)
-    axes.annotate(
-        f"{made.k:,} / {made.n:,}",
-        (position, upper),
-        xytext=(12, -3),
-        textcoords="offset points",
-        fontsize=9,
-        color=SOFT,
-    )
 
 
 def _legend(axes: "Axes", decisions: list[Decision]) -> None:

@@ -59,7 +59,7 @@ def _rate(one: Decision) -> str:
         return "-"
     rate = one.rate
     if one.rule != "baseline":
-        return percent(rate) if rate else "none seen"
+        return percent(rate) if rate else "none"
     return ("-" if rate < 0 else "+") + percent(abs(rate))
 
 

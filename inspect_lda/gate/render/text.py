@@ -48,7 +48,8 @@ def renderable(report: GateReport) -> RenderableType:
         *_checks(report),
     ]
     if report.decisions:
-        parts.append(Text(would_be(report), style="yellow"))
+        if would_be(report):
+            parts.append(Text(would_be(report), style="yellow"))
         parts.append(_table(DECISIONS, decision_lines(report)))
         open_ = [one for one in report.decisions if one.outcome != "PASS"]
         parts += [Text(_said(one.behaviour, one.alpha, one.said)) for one in open_]
@@ -80,7 +81,10 @@ def _said(behaviour: str, alpha: float | None, said: str) -> str:
 
 
 def _table(header: tuple[str, ...], lines: list[Line]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    # Eight columns have to fit 80 characters: that is what a CI log is.
+    table = Table(
+        box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0)
+    )
     for name in header:
         numbers = name in ("alpha", "hits", "rate", "bounds", "limit", "rollouts")
         table.add_column(

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from inspect_lda.engines.base import (
     NO_NETS,
@@ -18,8 +19,11 @@ from inspect_lda.engines.base import (
 )
 from inspect_lda.engines.rows import Decoding, RowState
 from inspect_lda.engines.vllm.draw import Draw, Drawn, columns, draw_of, read_step
+from inspect_lda.engines.vllm.drawing import Drawing
+from inspect_lda.engines.vllm.slots import Slot
 from inspect_lda.evidence import Evidence
 from inspect_lda.pair import Pair, PairSpec
+from tests.engines.vllm.oracle import Written
 
 ALPHAS = (0.0, 0.3, 1.0, -1.0, 3.0, -0.5, 20.0, -2.0)
 SAMPLINGS = (
@@ -39,6 +43,9 @@ NETS = (
     Nets(kl_gate=0.01),
 )
 
+ROUNDING = 2e-4
+"""Logits of two engines may differ by this."""
+
 
 @dataclass
 class Report:
@@ -46,6 +53,7 @@ class Report:
 
     tokens: int = 0
     mismatches: int = 0
+    ties: int = 0
     error: float = 0.0
     extreme_error: float = 0.0
 
@@ -107,7 +115,7 @@ def draw(llm: Any, asked: Sequence[Request]) -> list[list[Drawn]]:
     ]
 
 
-def prompts(asked: Sequence[Request]) -> list[dict[str, list[int]]]:
+def prompts(asked: Sequence[Any]) -> list[dict[str, list[int]]]:
     """Prompts as vLLM takes them."""
     return [{"prompt_token_ids": list(one.prompt)} for one in asked]
 
@@ -155,14 +163,17 @@ def expected(spec: PairSpec, asked: Sequence[Request]) -> list[Completion]:
 
 
 def compare(
-    asked: Sequence[Request], found: Sequence[Completion], right: Sequence[Completion]
+    written: Written, asked: Sequence[Request], found: Sequence[Completion]
 ) -> Report:
-    """Hold every token and its evidence against the other engine's."""
+    """Hold every token and its evidence against the transformers engine's."""
     report = Report()
+    right = expected(written.spec, asked)
     for request, got, want in zip(asked, found, right, strict=True):
         report.tokens += len(want.tokens)
         if got.tokens != want.tokens or got.stop_reason != want.stop_reason:
-            report.mismatches += 1
+            tied = _tied(written, request, got.tokens, want.tokens)
+            report.ties += tied
+            report.mismatches += not tied
             continue
         error = max(
             apart(_plain(got.evidence), _plain(want.evidence)),
@@ -173,6 +184,35 @@ def compare(
         else:
             report.error = max(report.error, error)
     return report
+
+
+def _tied(
+    written: Written, request: Request, got: Sequence[int], want: Sequence[int]
+) -> bool:
+    """Whether rounding of the logits decides between two tokens where texts part."""
+    pairs = enumerate(zip(got, want, strict=False))
+    step = next((i for i, (one, other) in pairs if one != other), None)
+    if step is None:
+        return False
+    after, before = written.halves([*request.prompt, *want[:step]])
+    noise = torch.Generator().manual_seed(0)
+    rows = [
+        half[-1] + ROUNDING * torch.randn(64, half.shape[-1], generator=noise)
+        for half in (after, before)
+    ]
+    drawing = Drawing(written.block.ids, 0, torch.device("cpu"))
+    slot = Slot.of(
+        draw_of(request).extra_args(request.alpha),
+        request.alpha,
+        len(request.prompt),
+        drawing.width,
+    )
+    assert slot is not None
+    drawing.slots[1] = slot
+    position = len(request.prompt) - 1 + step
+    side = torch.tensor([[request.alpha, 1.0, position]]).expand(64, -1)
+    drawn = drawing(rows[0], rows[1], side, lambda *_: rows[0])
+    return got[step] in drawn.argmax(-1).tolist()
 
 
 def _plain(evidence: Evidence | None) -> dict[str, Any]:

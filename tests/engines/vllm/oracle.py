@@ -1,5 +1,6 @@
 """What a pair's engine has to say, by two transformers models in float32."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from inspect_lda.checkpoints.block import PairBlock
 from inspect_lda.pair import Pair, PairSpec, load_pair
 from tests.tiny import VOCAB, save_checkpoint, tiny_model, tiny_tokenizer
 
@@ -56,12 +58,23 @@ class Written:
         """Its two models."""
         return load_pair(self.spec)
 
-    def logits(self, ids: Sequence[int], alpha: float | None) -> Tensor:
-        """Amplified logits `[tokens, V]` after each of the ids."""
+    @cached_property
+    def block(self) -> PairBlock:
+        """What the directory says of the pair."""
+        text = (self.directory / "config.json").read_text(encoding="utf-8")
+        return PairBlock.of(json.loads(text), str(self.directory))
+
+    def halves(self, ids: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Logits `[tokens, V]` of `after` and of `before` after each of the ids."""
         row = torch.tensor([list(ids)])
         with torch.no_grad():
             a = self.pair.after(input_ids=row, use_cache=False).logits[0].float()
             b = self.pair.before(input_ids=row, use_cache=False).logits[0].float()
+        return a, b
+
+    def logits(self, ids: Sequence[int], alpha: float | None) -> Tensor:
+        """Amplified logits `[tokens, V]` after each of the ids."""
+        a, b = self.halves(ids)
         amplified: Tensor = a + (self.alpha if alpha is None else alpha) * (a - b)
         return amplified
 

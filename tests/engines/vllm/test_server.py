@@ -12,7 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.engines.vllm import settings
+from inspect_lda.engines.base import Request, Sampling
+from inspect_lda.engines.vllm.draw import columns, draw_of, read_step
+from tests.engines.vllm import drawer, settings
 from tests.engines.vllm.oracle import Written
 
 pytestmark = pytest.mark.vllm
@@ -87,15 +89,37 @@ def test_every_request_has_its_alpha(
         ("lda_alpha", "nan", "not finite"),
         ("lda_alpha", 1e6, "beyond 1000"),
         ("lda_alpah", 1.0, "lda_alpha"),
+        ("lda_draw", "{", "Invalid JSON"),
+        ("lda_draw", '{"start": 24, "top": -1}', "top=-1"),
+        ("lda_draw", '{"start": 24}', "logprobs=1 beside lda_draw"),
     ],
 )
-def test_a_bad_alpha_is_refused(
+def test_a_bad_option_is_refused(
     client: httpx.Client, name: str, value: object, reason: str
 ) -> None:
     answer = complete(client, vllm_xargs={name: value})
     assert answer.status_code == 400
     assert reason in answer.text
     assert complete(client).status_code == 200, "the engine goes on"
+
+
+def test_the_pair_draws(client: httpx.Client, llama: Written) -> None:
+    request = Request(tuple(PROMPT), 0.5, Sampling(seed=11), 12)
+    asked = draw_of(request)
+    body = {"max_tokens": 12, "logprobs": len(columns(asked))}
+    body |= {"return_tokens_as_token_ids": True}
+    answer = complete(client, vllm_xargs=asked.extra_args(0.5), **body)
+    [choice] = answer.raise_for_status().json()["choices"]
+    drawn = [
+        read_step(asked, token, {int(k.split(":")[1]): v for k, v in step.items()})
+        for token, step in zip(
+            choice["token_ids"], choice["logprobs"]["top_logprobs"], strict=True
+        )
+    ]
+    found = drawer.completion(request, drawn, llama.pair)
+    report = drawer.compare(llama, [request], [found])
+    assert (report.tokens > 0, report.mismatches) == (True, 0)
+    assert report.error < 1e-3
 
 
 def test_chat_takes_alpha_too(client: httpx.Client) -> None:
