@@ -134,9 +134,9 @@ class Deployment:
         compute = (products + self.halves * attended) / self.device.flops / self.gpus
         # A stage reads its part of the weights for every micro-batch, so the weights
         # are read no faster by more stages.
-        read = self.item * (self._layers + self.halves * drawn)
-        read += self.token * context / self.stages
-        memory = read / self.device.bandwidth / self.tensor
+        weights = self.item * (self._layers + self.halves * drawn)
+        cache = self.token * context / self.stages
+        memory = (weights + cache) / self.device.bandwidth / self.tensor
         return max(compute, memory) + self._logits(rows) + self._exchange(rows, tokens)
 
     @cached_property

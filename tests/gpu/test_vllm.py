@@ -48,7 +48,11 @@ def start() -> Iterator[Start]:
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Written:
     """A tiny pair with heads that every attention kernel takes."""
-    wide = {"hidden_size": 256, "intermediate_size": 256, "head_dim": 64}
+    wide: dict[str, Any] = {
+        "hidden_size": 256,
+        "intermediate_size": 256,
+        "head_dim": 64,
+    }
     return write(tmp_path_factory.mktemp("pair"), **wide)
 
 

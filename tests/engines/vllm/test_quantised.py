@@ -65,10 +65,10 @@ def save_quantised(directory: Path, seed: int) -> str:
 def engines(start: Start, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The pair, and both checkpoints alone."""
     root = tmp_path_factory.mktemp("quantised")
-    names = [
+    after, before = (
         save_quantised(root / half, i) for i, half in enumerate(("after", "before"))
-    ]
-    written = compose(root, *names)
+    )
+    written = compose(root, after, before)
     return {
         "pair": start(written.directory, **OPTIONS),
         "after": start(root / "after", **SINGLE),
