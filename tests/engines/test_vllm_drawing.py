@@ -201,6 +201,16 @@ def test_a_refused_request_is_told_why(
         heard(draw, row)
 
 
+def test_drafted_rows_are_refused() -> None:
+    draw = draw_of(REQUESTS[0])
+    found = Slot.of(draw.extra_args(0.5), 0.0, START, 157, drafts=True)
+    assert found is not None
+    after, before = logits(1, seed=6)
+    [row] = drawing(found)(after, before, side((0.5, 1, START - 1)), combined)
+    with pytest.raises(EngineError, match="speculates"):
+        heard(draw, row)
+
+
 def test_a_vocabulary_too_small_for_an_answer_gives_none() -> None:
     extra = draw_of(REQUESTS[0]).extra_args(0.5)
     assert Slot.of(extra, 0.0, START, 20) is None

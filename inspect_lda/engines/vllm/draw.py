@@ -34,10 +34,12 @@ from inspect_lda.engines.vllm.asked import Given as Given
 from inspect_lda.errors import LDAError
 from inspect_lda.net_options import NetOptions
 
-WRONG_START, WRONG_ID = 1, 2
+WRONG_START, WRONG_ID, DRAFTS = 1, 2, 3
 REASONS = {
     WRONG_START: "its start is not the length of the prompt",
     WRONG_ID: "it names a token id that the tokenizer of 'after' does not have",
+    DRAFTS: "the server speculates (--speculative-config), which was never tried "
+    "together; start it without",
 }
 """Why a pair did not draw though it was asked to."""
 

@@ -26,6 +26,7 @@ class PairState(DefaultModelState):  # type: ignore[misc]
         self._rows = np.zeros((self.max_num_reqs, 2), np.float32)
         self._rows[:, 0] = model.default_alpha
         self._numbers: dict[str, int] = {}
+        self._drafts = vllm_config.speculative_config is not None
 
     def add_request(self, req_index: int, new_req_data: Any) -> None:
         """Remember a request; also called when it resumes after preemption."""
@@ -34,7 +35,7 @@ class PairState(DefaultModelState):  # type: ignore[misc]
         extra = sampling.extra_args if sampling else None
         default, drawing = self.model.default_alpha, self.model.drawing
         prompt = len(new_req_data.prompt_token_ids or ())
-        slot = Slot.of(extra, default, prompt, drawing.width)
+        slot = Slot.of(extra, default, prompt, drawing.width, drafts=self._drafts)
         number = req_index + 1
         drawing.slots.pop(number, None)
         if slot is not None:

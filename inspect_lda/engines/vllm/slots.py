@@ -10,6 +10,7 @@ from inspect_lda.engines.base import Request, ScoreRequest, TokenLogprobs
 from inspect_lda.engines.vllm.alpha import request_alpha
 from inspect_lda.engines.vllm.answer import FIELDS
 from inspect_lda.engines.vllm.draw import (
+    DRAFTS,
     WRONG_ID,
     WRONG_START,
     Draw,
@@ -44,6 +45,8 @@ class Slot:
         default_alpha: float,
         prompt: int,
         width: int,
+        *,
+        drafts: bool = False,
     ) -> "Slot | None":
         """Read a request that was found valid at the door.
 
@@ -52,6 +55,7 @@ class Slot:
             default_alpha: For a request that names none.
             prompt: Length of its prompt.
             width: Ids below this can be drawn.
+            drafts: Whether rows of a step may be those of drafted tokens.
 
         Returns:
             None if it does not ask the pair to draw, or for more than a row of this
@@ -72,7 +76,8 @@ class Slot:
             also=draw.also,
         )
         stream = UniformStream(draw.sampling.seed)
-        return cls(draw, request, _score(draw), stream, _reason(draw, prompt, width))
+        reason = DRAFTS if drafts else _reason(draw, prompt, width)
+        return cls(draw, request, _score(draw), stream, reason)
 
     def step(self, position: int) -> int:
         """Which token of the completion a position predicts; below 0 is the prompt."""
