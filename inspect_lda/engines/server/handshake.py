@@ -24,7 +24,9 @@ from inspect_lda.engines.vllm.describe import (
     DESCRIBE_KEY,
     Served,
     digest_of,
+    public,
     read_described,
+    shown,
 )
 from inspect_lda.errors import LDAError
 
@@ -103,7 +105,7 @@ def check_same(
     }
     if local is not None:
         for name in ("after", "before"):
-            ours = getattr(local.block, name)
+            ours = public(getattr(local.block, name))
             asked[name] = (name_of(ours), name_of(getattr(served, name)))
         asked["vocabulary"] = (digest_of(local.block.ids), served.ids)
     else:
@@ -180,7 +182,7 @@ def _is_called(half: HalfBlock, name: str) -> bool:
     bare = half.adapter or half.model
     revision = half.adapter_revision if half.adapter else half.revision
     wanted, _, commit = name.partition("@")
-    return wanted == bare and (revision or "").startswith(commit)
+    return shown(wanted) == bare and (revision or "").startswith(commit)
 
 
 def _message(body: str) -> str:
