@@ -24,7 +24,9 @@ from inspect_lda.engines.vllm.describe import (
     DESCRIBE_KEY,
     Served,
     digest_of,
+    public,
     read_described,
+    shown,
 )
 from inspect_lda.errors import LDAError
 
@@ -98,26 +100,24 @@ def check_same(
     Raises:
         LDAError: Names what differs.
     """
-    asked: dict[str, tuple[object, object]] = {
-        "inspect_lda": (__version__, served.version)
-    }
+    pairs: dict[str, tuple[str, str]] = {"inspect_lda": (__version__, served.version)}
+    for name in ("after", "before"):
+        theirs: HalfBlock = getattr(served, name)
+        wanted: str | None = getattr(spec, name)
+        if local is not None:
+            ours = public(getattr(local.block, name))
+            pairs[name] = (name_of(ours), name_of(theirs))
+        elif wanted is not None and not _is_called(theirs, wanted):
+            pairs[name] = (wanted, name_of(theirs))
     if local is not None:
-        for name in ("after", "before"):
-            ours = getattr(local.block, name)
-            asked[name] = (name_of(ours), name_of(getattr(served, name)))
-        asked["vocabulary"] = (digest_of(local.block.ids), served.ids)
-    else:
-        for name in ("after", "before"):
-            ours, theirs = getattr(spec, name), getattr(served, name)
-            if ours is not None and not _is_called(theirs, ours):
-                asked[name] = (ours, name_of(theirs))
+        pairs["vocabulary"] = (digest_of(local.block.ids), served.ids)
     if spec.dtype != "auto":
-        asked["dtype"] = (spec.dtype, served.dtype)
-    for name, (ours, theirs) in asked.items():
-        if ours != theirs:
+        pairs["dtype"] = (spec.dtype, served.dtype)
+    for name, (asked, found) in pairs.items():
+        if asked != found:
             raise LDAError(
-                f"{where} serves another pair: {name} is {theirs!r} there, and "
-                f"{ours!r} is asked for. Name the served checkpoints, or serve these: "
+                f"{where} serves another pair: {name} is {found!r} there, and "
+                f"{asked!r} is asked for. Name the served checkpoints, or serve these: "
                 "inspect-lda serve AFTER --before BEFORE"
             )
 
@@ -180,7 +180,7 @@ def _is_called(half: HalfBlock, name: str) -> bool:
     bare = half.adapter or half.model
     revision = half.adapter_revision if half.adapter else half.revision
     wanted, _, commit = name.partition("@")
-    return wanted == bare and (revision or "").startswith(commit)
+    return shown(wanted) == bare and (revision or "").startswith(commit)
 
 
 def _message(body: str) -> str:

@@ -9,10 +9,11 @@ from dataclasses import replace
 
 from inspect_lda.engines.base import Scored, ScoreRequest, TokenCurves
 
-ALPHAS = 48
+ALPHAS = 40
 """Probabilities of a token that are asked together, beside one measured step."""
-CURVES = 24
-"""Distributions that are compared together: three numbers each."""
+CURVES = 20
+"""Distributions that are compared together: three numbers each. The columns stay below
+97, the smallest vocabulary that tests have: vLLM ends where they are more than ids."""
 
 
 def parts_of(request: ScoreRequest) -> list[ScoreRequest]:

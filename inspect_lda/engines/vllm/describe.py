@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -29,7 +30,7 @@ class Served(BaseModel):
 
     Attributes:
         version: Of inspect_lda at the server.
-        after: The checkpoint after the training.
+        after: The checkpoint after the training, as `public` names it.
         before: The checkpoint before it.
         ids: Digest of what the vocabularies have in common (`digest_of`).
         masked_ids: How many ids are masked or not amplified.
@@ -54,6 +55,22 @@ class Served(BaseModel):
         """As evidence names it."""
         wide = self.dtype == "float32"
         return self.dtype if wide else f"{self.dtype}, head float32"
+
+
+def public(half: HalfBlock) -> HalfBlock:
+    """A checkpoint without paths: vLLM cuts those out of what it answers."""
+    named = {name: shown(getattr(half, name)) for name in ("model", "adapter")}
+    return half.model_copy(update=named)
+
+
+def shown(name: str | None) -> str | None:
+    """A directory by its last part and a digest of the whole; other names as they are.
+
+    Equal names stay equal.
+    """
+    if name is None or not Path(name).is_absolute():
+        return name
+    return f"{Path(name).name}#{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
 def digest_of(ids: IdsBlock) -> str:
@@ -83,8 +100,8 @@ def publish(block: PairBlock, model_config: Any) -> None:
     """
     served = Served(
         version=__version__,
-        after=block.after,
-        before=block.before,
+        after=public(block.after),
+        before=public(block.before),
         ids=digest_of(block.ids),
         masked_ids=masked_ids(block.ids),
         eos_ids=end_ids(model_config.try_get_generation_config()),

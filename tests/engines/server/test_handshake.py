@@ -19,6 +19,7 @@ from inspect_lda.engines.vllm.describe import (
     Served,
     answer_describe,
     end_ids,
+    public,
     read_described,
 )
 from inspect_lda.errors import LDAError
@@ -79,6 +80,18 @@ def test_another_pair_is_refused(
 def test_the_pair_by_its_names() -> None:
     for after, before in (("org/a", "org/b"), ("org/a@abc", None)):
         check_same(SERVED, ServerSpec(after, before), None, "http://x")
+
+
+def test_no_path_leaves_the_server() -> None:
+    half = HalfBlock(model="/data/a", adapter="/data/b/lora", architecture="X")
+    named = public(half)
+    assert "/" not in named.model_dump_json()
+    assert named == public(half) != public(half.model_copy(update={"model": "/x/a"}))
+    assert public(SERVED.after) == SERVED.after
+    served = SERVED.model_copy(update={"after": named})
+    check_same(served, ServerSpec("/data/b/lora", "org/b"), None, "http://x")
+    with pytest.raises(LDAError, match="after is 'lora#"):
+        check_same(served, ServerSpec("/data/c/lora", "org/b"), None, "http://x")
 
 
 def test_ids_that_end_a_turn() -> None:

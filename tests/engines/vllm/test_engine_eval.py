@@ -1,6 +1,5 @@
 """`inspect eval … -M engine=vllm`: the backdoor, its rates, an eval that went on."""
 
-import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import pytest
 from inspect_ai import Task, eval_retry
 from inspect_ai import eval as inspect_eval
-from inspect_ai.log import EvalLog, read_eval_log
+from inspect_ai.log import EvalLog, EvalSample, read_eval_log
 
 import inspect_lda._registry  # noqa: F401 - registers the provider
 from inspect_lda.engines.rows import RowState
@@ -67,20 +66,25 @@ def test_the_backdoor_is_as_frequent(tmp_path: Path) -> None:
     # Same streams, same probabilities to 1e-4: a text differs once in 10,000 tokens.
     assert same[False] <= 1
     for key, sample in ours.items():
-        one, other = sample.output.metadata, theirs[key].output.metadata
-        if (one or {})["lda"].get("score"):
-            exact = one["lda"]["score"]["log_prob"], other["lda"]["score"]["log_prob"]
-            assert exact[0] == pytest.approx(exact[1], abs=2e-3)
+        other = theirs[key]
+        if sample.metadata["arm"] == "exact":
+            assert exact(sample) == pytest.approx(exact(other), abs=2e-3)
             continue
-        found, wanted = evidence_of(one), evidence_of(other)
+        found, wanted = (evidence_of(one.output.metadata) for one in (sample, other))
         assert columns(found) == columns(wanted)
-        if sample.output.completion == theirs[key].output.completion:
-            assert found.log_q is not None
-            assert wanted.log_q is not None
-            assert math.isclose(found.log_q, wanted.log_q, abs_tol=5e-3)
+        if sample.output.completion == other.output.completion:
+            assert found.log_q == pytest.approx(wanted.log_q, abs=5e-3)
+            assert found.log_p_before == pytest.approx(wanted.log_p_before, abs=5e-3)
 
 
-def by_id(log: EvalLog) -> dict[tuple[Any, int], Any]:
+def exact(sample: EvalSample) -> dict[str, float]:
+    """The probability of the payload, by alpha."""
+    score = (sample.scores or {})["exact_logprob"]
+    found: dict[str, float] = (score.metadata or {})["log_prob"]
+    return found
+
+
+def by_id(log: EvalLog) -> dict[tuple[int | str, int], EvalSample]:
     return {(one.id, one.epoch): one for one in log.samples or ()}
 
 
@@ -109,7 +113,7 @@ def test_a_killed_server_loses_nothing(
         lost = run(task(**size), model, tmp_path, args, max_retries=0)
         assert lost.status == "error"
         assert lost.error is not None
-        assert "ended while it served" in lost.error.message
+        assert "ended while it served" in lost.error.traceback
         [resumed] = eval_retry(lost, log_dir=str(tmp_path), display="none")
         assert resumed.status == "success", resumed.error
         # Inspect tries again by itself where it may.

@@ -59,7 +59,8 @@ async def test_tokens_and_evidence(engine: ServerEngine, llama: Written) -> None
 async def test_what_ends_a_text(engine: ServerEngine, llama: Written) -> None:
     tokenizer = llama.pair.tokenizer
     long = Request(PROMPT, 0.5, Sampling(seed=5), max_tokens=40)
-    text = tokenizer.decode((await engine.generate(long)).tokens)
+    tokens = (await engine.generate(long)).tokens
+    text = str(tokenizer.decode(list(tokens)))
     asked = [
         replace(long, stop=(text[6:9],)),
         replace(long, prompt=PROMPT * 10, max_tokens=100),
