@@ -15,7 +15,7 @@ from inspect_lda.statistics.measured import TrueRate
 from inspect_lda.statistics.paths import magnitude
 from inspect_lda.statistics.true_rate import true_rate
 from inspect_lda.statistics.validity import diagnose, refusals
-from inspect_lda.statistics.weighted import effective, weighted_interval
+from inspect_lda.statistics.weighted import effective, rate_interval
 from inspect_lda.statistics.weights import importance, mixture
 
 ALPHAS = (0.0, 0.5, 1.0, 2.0)
@@ -109,7 +109,7 @@ class Cell:
         else:
             tried = {f"alpha {a:g}": importance(run, a) for a in run.alphas if a}
         for name, weighed in tried.items():
-            interval = weighted_interval(weighed.contribution)
+            interval = rate_interval(weighed)
             # A run without hits has no interval: it does not cover.
             covers = interval.lower <= truth <= interval.upper < math.inf
             self.always[name].append(covers)

@@ -32,8 +32,10 @@ def magnitude(cut: Cut, method: Extrapolation = "score") -> Magnitude | None:
 
     Returns:
         The order of magnitude; None with hits at fewer than two alphas (with "score":
-        without two hits and a slope).
+        without two hits and a slope), or at 0 alone.
     """
+    if cut.alphas == (0.0,):
+        return None
     if method == "score":
         found = _score(cut)
     else:
