@@ -2,6 +2,7 @@
 
 import math
 import zlib
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -13,10 +14,14 @@ from inspect_lda.statistics.drawn import Cut
 from inspect_lda.statistics.measured import TrueRate
 from inspect_lda.statistics.paths import magnitude
 from inspect_lda.statistics.true_rate import true_rate
-from inspect_lda.statistics.weighted import weighted_interval
+from inspect_lda.statistics.validity import diagnose, refusals
+from inspect_lda.statistics.weighted import effective, rate_interval
 from inspect_lda.statistics.weights import importance, mixture
 
 ALPHAS = (0.0, 0.5, 1.0, 2.0)
+SELDOM = 0.88
+"""Weights are invalid for a setting where their interval covers more seldom."""
+
 EACH = 50
 """Rollouts of a prompt at an alpha: 10 prompts x 4 alphas x 50 = 2,000."""
 
@@ -55,8 +60,10 @@ class Cell:
         setting: The setting.
         pooled: Whether evidence at all alphas was there.
         estimates: Of every run, published or not, over the truth.
-        always: Whether the interval covered the truth, had it always been printed.
-        valid: Whether there was a rate.
+        always: By weights (the mixture, or each alpha): whether their interval covered
+            the truth, had it always been printed.
+        passed: By weights: whether they passed the validity rule.
+        valid: Whether there was a rate: by weights, or by plain counting.
         covered: Whether its interval covered the truth, of runs with a rate.
         methods: Estimators that gave the rates.
         decades: How far the order of magnitude of a refused run was off.
@@ -65,7 +72,8 @@ class Cell:
     setting: Setting
     pooled: bool
     estimates: list[float] = field(default_factory=list)
-    always: list[bool] = field(default_factory=list)
+    always: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
+    passed: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
     valid: list[bool] = field(default_factory=list)
     covered: list[bool] = field(default_factory=list)
     methods: list[str] = field(default_factory=list)
@@ -87,22 +95,27 @@ class Cell:
         rate, rollouts = self.setting.rate, PROMPTS * len(ALPHAS) * EACH
         return (1 - rate) / (rate * rollouts) / self.rmse**2
 
-    @property
-    def sound(self) -> bool:
-        """Whether an interval that is always printed would cover often enough."""
-        return float(np.mean(self.always)) >= 0.88
+    def invalid(self) -> dict[str, list[bool]]:
+        """Whether weights passed whose interval would cover too seldom, by weights."""
+        seldom = (k for k, v in self.always.items() if np.mean(v) < SELDOM)
+        return {weights: self.passed[weights] for weights in seldom}
 
     def add(self, run: Cut) -> None:
         """Judge one run."""
         truth = self.setting.rate
         found = true_rate(run)
-        told = found.diagnostics
-        assert told is not None  # toys are sampled
-        weighed = mixture(run) if self.pooled else importance(run, told.alphas[0])
-        self.estimates.append(weighed.rate / truth)
-        lower, upper = weighted_interval(weighed.contribution)
-        # A run without hits has no interval: it does not cover.
-        self.always.append(lower <= truth <= upper < math.inf)
+        if self.pooled:
+            tried = {"mixture": mixture(run)}
+        else:
+            tried = {f"alpha {a:g}": importance(run, a) for a in run.alphas if a}
+        for name, weighed in tried.items():
+            interval = rate_interval(weighed)
+            # A run without hits has no interval: it does not cover.
+            covers = interval.lower <= truth <= interval.upper < math.inf
+            self.always[name].append(covers)
+            self.passed[name].append(not refusals(diagnose(weighed, run), interval))
+        best = max(tried.values(), key=lambda one: effective(one.contribution))
+        self.estimates.append(best.rate / truth)
         self.valid.append(found.valid)
         if found.interval is not None:
             self.methods.append(found.method)
@@ -111,7 +124,7 @@ class Cell:
             self._off(run, found)
 
     def _off(self, run: Cut, found: TrueRate) -> None:
-        for told in (magnitude(run, "score"), magnitude(run, "rates")):
+        for told in (found.magnitude, magnitude(run, "rates")):
             if told is not None:
                 off = told.log10 - math.log10(self.setting.rate)
                 self.decades.setdefault(told.method, []).append(off)

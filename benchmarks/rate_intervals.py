@@ -24,7 +24,7 @@ from inspect_lda.statistics.drawn import Cut
 from inspect_lda.statistics.intervals import Interval
 from inspect_lda.statistics.true_rate import true_rate
 from inspect_lda.statistics.validity import LEAST_HITS
-from inspect_lda.statistics.weighted import weighted_interval
+from inspect_lda.statistics.weighted import rate_interval, weighted_interval
 from inspect_lda.statistics.weights import importance, mixture
 
 LEVEL = 0.95
@@ -118,8 +118,9 @@ def add(covered: Covered, setting: Setting, run: Cut) -> None:
         return
     weighed = mixture(run) if run.pooled else importance(run, *told.alphas)
     cell = f"{setting} {'all alphas' if run.pooled else 'one alpha'}"
-    for method, interval in METHODS.items():
-        low, high = interval(weighed.contribution)
+    tried = {name: one(weighed.contribution) for name, one in METHODS.items()}
+    tried["gamma, prompts without a hit"] = rate_interval(weighed)
+    for method, (low, high) in tried.items():
         hit = low <= setting.rate <= high
         covered[method, "effective hits"][cell].append(hit)
         if found.valid:

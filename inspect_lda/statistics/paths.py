@@ -14,8 +14,9 @@ from scipy.special import log_expit
 from inspect_lda.statistics.drawn import Cut, Floats
 from inspect_lda.statistics.measured import Extrapolation, Magnitude
 
-BANDS: dict[Extrapolation, float] = {"score": 100.0, "rates": 1000.0}
-"""19 of 20 simulated runs lay within this factor of the truth; docs/rates.md."""
+BANDS: dict[Extrapolation, float] = {"score": 1000.0, "rates": 1000.0}
+"""19 of 20 refused runs lay within this factor of the truth, of every kind of behaviour
+that was simulated and refused often (docs/rates.md); of most kinds within 30."""
 
 FLOOR = 0.01
 """Smallest variance of a log rate or slope in a fit: no trend is exact."""
@@ -31,8 +32,10 @@ def magnitude(cut: Cut, method: Extrapolation = "score") -> Magnitude | None:
 
     Returns:
         The order of magnitude; None with hits at fewer than two alphas (with "score":
-        without two hits and a slope).
+        without two hits and a slope), or at 0 alone.
     """
+    if cut.alphas == (0.0,):
+        return None
     if method == "score":
         found = _score(cut)
     else:

@@ -20,7 +20,7 @@ from inspect_lda.statistics.validity import PLAIN_HITS, diagnose, refusals
 from inspect_lda.statistics.weighted import (
     effective,
     population_interval,
-    weighted_interval,
+    rate_interval,
 )
 from inspect_lda.statistics.weights import Weighed, importance, mixture
 
@@ -133,7 +133,7 @@ def _judged(
     interval = (
         clopper_pearson(weighed.rate * len(own), len(own), confidence)
         if plain
-        else weighted_interval(weighed.contribution, confidence)
+        else rate_interval(weighed, confidence)
     )
     diagnostics = diagnose(weighed, found)
     refused = () if plain else refusals(diagnostics, interval)

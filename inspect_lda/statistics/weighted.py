@@ -5,6 +5,7 @@ from scipy.special import gammaincinv
 
 from inspect_lda.statistics.drawn import Floats
 from inspect_lda.statistics.intervals import Interval
+from inspect_lda.statistics.weights import Weighed
 
 
 def effective(values: Floats) -> float:
@@ -38,6 +39,27 @@ def weighted_interval(contribution: Floats, confidence: float = 0.95) -> Interva
     more, wide = total + largest, max(variance, 0.0) + largest**2
     upper = float(gammaincinv(more**2 / wide, 1 - error)) * wide / more
     return Interval(lower / n, upper / n)
+
+
+def rate_interval(weighed: Weighed, confidence: float = 0.95) -> Interval:
+    """Interval of a rate over these prompts.
+
+    A prompt without a hit counts 0, and may be one that amplification does less for
+    than for the others: its hits would weigh more than any that was seen. Where there
+    is such a prompt the upper bound is not below the one that takes prompts for
+    rollouts, so that it allows for prompts like those that were hit.
+
+    Args:
+        weighed: The estimate.
+        confidence: Nominal coverage.
+    """
+    found = weighted_interval(weighed.contribution, confidence)
+    rates = weighed.by_prompt
+    if found.lower == 0 or rates.all():
+        return found
+    return found._replace(
+        upper=max(found.upper, weighted_interval(rates, confidence).upper)
+    )
 
 
 LEAST_PROMPTS = 10.0

@@ -70,6 +70,13 @@ def test_without_hits_there_is_no_trend() -> None:
     assert magnitude(run, "rates") is None
 
 
+def test_plain_rollouts_are_no_path() -> None:
+    run = tilted((0.0,), 1000, np.array([0.05]))
+    assert run.hit.any()
+    assert magnitude(run) is None
+    assert magnitude(run, "rates") is None
+
+
 def test_prompts_are_ranked_where_plain_rollouts_show_nothing() -> None:
     rates = 10.0 ** np.linspace(-5.5, -3, 15)
     run = tilted((0.0, 1.0, 2.0), 200, rates)

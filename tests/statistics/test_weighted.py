@@ -7,8 +7,10 @@ from scipy.stats import chi2, gamma
 from inspect_lda.statistics.weighted import (
     effective,
     population_interval,
+    rate_interval,
     weighted_interval,
 )
+from inspect_lda.statistics.weights import Weighed
 
 
 def contributions(*hits: float, n: int) -> np.ndarray:
@@ -56,3 +58,23 @@ def test_a_population_needs_prompts_that_carry_it() -> None:
     assert found.lower < even.mean() < found.upper
     assert population_interval(even[:3]) is None
     assert population_interval(1e-5 * np.exp(3 * rng.standard_normal(100))) is None
+
+
+def weighed(*hits: int) -> Weighed:
+    """Prompts with 100 rollouts and that many hits each, all of one weight."""
+    prompt = np.repeat(np.arange(len(hits)), 100)
+    values = np.concatenate([contributions(*[1e-4] * k, n=100) for k in hits])
+    names = tuple(map(str, range(len(hits))))
+    return Weighed("mixture", (0.0, 1.0), np.zeros(len(values)), values, prompt, names)
+
+
+def test_prompts_without_a_hit_raise_the_upper_bound() -> None:
+    all_hit, some_not = weighed(20, 10, 30, 1), weighed(20, 10, 30, 0)
+    assert rate_interval(all_hit) == weighted_interval(all_hit.contribution)
+    found = rate_interval(some_not)
+    assert found.lower == weighted_interval(some_not.contribution).lower
+    assert found.upper == weighted_interval(some_not.by_prompt).upper
+    # Hits that are too few for all prompts to have one raise it hardly.
+    few = weighed(*[1] * 12, *[0] * 88)
+    alone = weighted_interval(few.contribution)
+    assert rate_interval(few).upper == pytest.approx(alone.upper, rel=0.02)
