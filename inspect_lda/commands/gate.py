@@ -136,9 +136,10 @@ def _put(
         elif form == "text":
             from rich.console import Console
 
+            from inspect_lda.gate.render.clean import cleaned
             from inspect_lda.gate.render.text import renderable
 
-            Console().print(renderable(report))
+            Console().print(renderable(cleaned(report)))
         else:
             click.echo(render(report, form), nl=False)
         summary = os.environ.get(_SUMMARY)

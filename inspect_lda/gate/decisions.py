@@ -106,9 +106,6 @@ def _rate_claim(
         more = known.grown(factor)
         return passes(more) or more.lower(error) > rules.ok
 
-    rate = counted.k / counted.n
-    if isinstance(known, Corrected):
-        rate = rogan_gladen(rate, known.judged)
     outcome: Outcome = "PASS" if passes(known) else "INCONCLUSIVE"
     units = counted.n if policy.estimand == "prompt_set" else len(clusters)
     made = Decision(
@@ -118,7 +115,7 @@ def _rate_claim(
         outcome=outcome,
         k=int(counted.k),
         n=int(counted.n),
-        rate=None if math.isnan(rate) else rate,
+        rate=_rate(counted, known),
         lower=known.lower(error),
         upper=known.upper(error),
         limit=rules.max_rate,
@@ -129,6 +126,14 @@ def _rate_claim(
         said="",
     )
     return Claim(made, p)
+
+
+def _rate(counted: Binomial, known: Bounds) -> float | None:
+    """The estimate; None behind a judge that is no better than chance."""
+    rate = counted.k / counted.n
+    if isinstance(known, Corrected):
+        rate = rogan_gladen(rate, known.judged)
+    return None if math.isnan(rate) else rate
 
 
 def _hits_claim(

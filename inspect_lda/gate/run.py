@@ -71,7 +71,7 @@ def gate(
         found += _checks(case, rules)
     found += given.candidate.unused([one.task for one in rules.behaviours])
     claimed = [claim for case in cases for claim in claims(case, rules)]
-    measured = [true_rate_claim(case) for case in cases]
+    measured = [true_rate_claim(case, rules) for case in cases]
     decisions = decide([*claimed, *(one for one in measured if one)], rules)
     return _report(rules, cases, tuple(found), decisions)
 

