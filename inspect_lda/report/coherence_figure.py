@@ -4,13 +4,16 @@ Read beside the rate: where the text is broken, a hit is no finding, and neither
 lack of one.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from inspect_lda.report.canvas import IN_PAGE, INK, canvas, head
 from inspect_lda.report.summary import Summary
 from inspect_lda.statistics.intervals import clopper_pearson
+from inspect_lda.statistics.sweep import Row
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _BLUE, _VERMILION = "#0072B2", "#D55E00"
@@ -26,22 +29,10 @@ def coherence_figure(summary: Summary) -> "Figure | None":
     if not rows:
         return None
     figure, axes = canvas(*IN_PAGE)
-    kinds = (
-        ("all rollouts: coherent", _BLUE, "o", [row.coherent or 0 for row in rows]),
-        ("coherent hits", _VERMILION, "D", [row.coherent_k or 0 for row in rows]),
-    )
-    for name, colour, marker, counts in kinds:
-        shares = [count / row.n for count, row in zip(counts, rows, strict=True)]
-        bounds = [
-            clopper_pearson(k, row.n) for k, row in zip(counts, rows, strict=True)
-        ]
-        arms = [
-            [share - bound.lower for share, bound in zip(shares, bounds, strict=True)],
-            [bound.upper - share for share, bound in zip(shares, bounds, strict=True)],
-        ]
-        alphas = [row.alpha for row in rows]
-        style = {"color": colour, "marker": marker, "ms": 6, "lw": 1.8, "capsize": 3}
-        axes.errorbar(alphas, shares, arms, label=name, elinewidth=1, **style)
+    coherent = [row.coherent or 0 for row in rows]
+    hits = [row.coherent_k or 0 for row in rows]
+    _curve(axes, rows, coherent, "all rollouts: coherent", _BLUE, "o")
+    _curve(axes, rows, hits, "coherent hits", _VERMILION, "D")
     head(axes, "Coherence against alpha", "By the limits of this run's own alpha 0.")
     axes.set_xticks([row.alpha for row in rows], [f"{row.alpha:g}" for row in rows])
     axes.set_ylim(0, 1.05)
@@ -51,3 +42,31 @@ def coherence_figure(summary: Summary) -> "Figure | None":
     axes.tick_params(colors=INK)
     figure.legend(loc="outside lower left", ncols=2, frameon=False, fontsize=9)
     return figure
+
+
+def _curve(
+    axes: "Axes",
+    rows: Sequence[Row],
+    counts: Sequence[int],
+    name: str,
+    colour: str,
+    marker: str,
+) -> None:
+    shares = [count / row.n for count, row in zip(counts, rows, strict=True)]
+    bounds = [clopper_pearson(k, row.n) for k, row in zip(counts, rows, strict=True)]
+    both = list(zip(shares, bounds, strict=True))
+    axes.errorbar(
+        [row.alpha for row in rows],
+        shares,
+        [
+            [x - bound.lower for x, bound in both],
+            [bound.upper - x for x, bound in both],
+        ],
+        color=colour,
+        marker=marker,
+        ms=6,
+        lw=1.8,
+        capsize=3,
+        elinewidth=1,
+        label=name,
+    )

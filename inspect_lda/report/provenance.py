@@ -109,8 +109,10 @@ def _code(log: EvalLog) -> str:
     packages = [f"{name} {version}" for name, version in spec.packages.items()]
     task = f"task version {spec.task_version}"
     revision = spec.revision
-    commit = f"commit {revision.commit}{' (dirty)' if revision.dirty else ''}"
-    return ", ".join([task, *packages, *([commit] if revision else [])])
+    if revision is None:
+        return ", ".join([task, *packages])
+    dirty = " (dirty)" if revision.dirty else ""
+    return ", ".join([task, *packages, f"commit {revision.commit}{dirty}"])
 
 
 def _noise(name: str, told: list[dict[str, Any]]) -> Line | None:

