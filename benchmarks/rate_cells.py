@@ -55,8 +55,9 @@ class Cell:
         setting: The setting.
         pooled: Whether evidence at all alphas was there.
         estimates: Of every run, published or not, over the truth.
-        always: Whether the interval covered the truth, had it always been printed.
-        valid: Whether there was a rate.
+        always: Whether the weights' interval covered, had it always been printed.
+        passed: Whether the weights passed the validity rule.
+        valid: Whether there was a rate: by weights, or by plain counting.
         covered: Whether its interval covered the truth, of runs with a rate.
         methods: Estimators that gave the rates.
         decades: How far the order of magnitude of a refused run was off.
@@ -66,6 +67,7 @@ class Cell:
     pooled: bool
     estimates: list[float] = field(default_factory=list)
     always: list[bool] = field(default_factory=list)
+    passed: list[bool] = field(default_factory=list)
     valid: list[bool] = field(default_factory=list)
     covered: list[bool] = field(default_factory=list)
     methods: list[str] = field(default_factory=list)
@@ -95,14 +97,16 @@ class Cell:
     def add(self, run: Cut) -> None:
         """Judge one run."""
         truth = self.setting.rate
-        found = true_rate(run)
-        told = found.diagnostics
+        tried = true_rate(run, method="mixture" if self.pooled else "importance")
+        told = tried.diagnostics
         assert told is not None  # toys are sampled
         weighed = mixture(run) if self.pooled else importance(run, told.alphas[0])
         self.estimates.append(weighed.rate / truth)
         lower, upper = weighted_interval(weighed.contribution)
         # A run without hits has no interval: it does not cover.
         self.always.append(lower <= truth <= upper < math.inf)
+        self.passed.append(tried.valid)
+        found = tried if tried.valid else true_rate(run)
         self.valid.append(found.valid)
         if found.interval is not None:
             self.methods.append(found.method)

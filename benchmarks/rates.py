@@ -1,13 +1,18 @@
 """Is the true rate true? Every estimator on toy models whose rate is known exactly.
 
-    python -m benchmarks.rates             # the tables in docs/rates.md, 15 minutes
+    python -m benchmarks.rates             # the tables in docs/rates.md, 10 minutes
 
 For every kind of behaviour, rate and noise, runs of 2,000 rollouts (10 prompts at 4
-alphas) are judged by `true_rate` as a user's run would be. Printed are bias and root
-mean square error of the estimate (published or not, over the truth), how often the
-validity rule let it pass, how often the interval covered the truth of those that
-passed, and had it always been printed, and the gain: plain rollouts for the same mean
-square error, over the rollouts drawn. Ends with the bars that must hold.
+alphas) are judged by `true_rate` as a user's run would be. Printed are
+
+- bias, rmse: of the weights' estimate over the truth, published or not;
+- passed: how often the weights passed the validity rule;
+- printed: how often there was a number, plain counting included;
+- covered: how often the interval that was printed held the truth;
+- always: the same of the weights' interval, had it always been printed;
+- gain: plain rollouts for the same mean square error, over the rollouts drawn.
+
+Ends with the bars that must hold.
 """
 
 import time
@@ -22,8 +27,8 @@ from benchmarks.rate_extras import extras
 from inspect_lda.statistics.intervals import wilson
 
 HEAD = (
-    "| behaviour | rate | noise | evidence | bias | rmse | passed | covered | always | "
-    "gain |"
+    "| behaviour | rate | noise | evidence | bias | rmse | passed | printed | "
+    "covered | always | gain |"
 )
 RATES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 NOISES = (0.2, 1.0, 5.0)
@@ -55,7 +60,8 @@ def row(cell: Cell) -> str:
     rest = f"{np.mean(cell.always):.2f} | {cell.gain:.3g} |"
     return (
         f"| {kind} | {setting.rate:.0e} | {setting.noise:g} | {weights} | "
-        f"{cell.bias:.2f} | {cell.rmse:.2f} | {np.mean(cell.valid):.2f} | "
+        f"{cell.bias:.2f} | {cell.rmse:.2f} | {np.mean(cell.passed):.2f} | "
+        f"{np.mean(cell.valid):.2f} | "
         f"{covered} | {rest}"
     )
 
@@ -97,7 +103,7 @@ def bars(found: Sequence[Cell]) -> Iterable[tuple[bool, str]]:
         f"worst coverage {shares[worst]:.3f} >= {WORST_COVERAGE}: {k} of {n} "
         f"({wilson(k, n).lower:.2f} to {wilson(k, n).upper:.2f}), {worst}",
     )
-    wrong = [valid for cell in found if not cell.sound for valid in cell.valid]
+    wrong = [passed for cell in found if not cell.sound for passed in cell.passed]
     refused = 1 - float(np.mean(wrong)) if wrong else 1.0
     yield (
         refused >= REFUSED,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from benchmarks.toys import PROMPTS, Floats, Ints, Toy
+from benchmarks.toys import PROMPTS, VOCABULARY, Floats, Ints, Toy
 from inspect_lda.statistics.drawn import Cut
 
 
@@ -57,13 +57,14 @@ def _replies(
     """Hits, and the log-probability at each alpha and at 0, up to the decision."""
     tables = np.stack([toy.amplified(alpha) for alpha in (*alphas, 0.0)], axis=-1)
     plain = np.repeat(tables[..., -1:], tables.shape[-1], axis=-1)
+    rows, plain_rows = _rows(tables), _rows(plain)
     state = toy.starts[prompt]
     counted = np.zeros(len(state), dtype=np.intp)
     log_at = np.zeros((len(state), len(alphas) + 1))
     for position in range(toy.length):
         late = first_k is not None and position >= first_k
         now = plain if late else tables
-        token = _drawn(now, state, drawn, rng)
+        token = _drawn(plain_rows if late else rows, state, drawn, rng)
         open_ = (counted < toy.many) | (not toy.stops)
         log_at += now[state, token] * open_[:, None]
         counted += toy.counts[state, token]
@@ -71,15 +72,24 @@ def _replies(
     return counted >= toy.many, log_at
 
 
-def _drawn(tables: Floats, state: Ints, drawn: Ints, rng: np.random.Generator) -> Ints:
-    """A token of each reply: inverse CDF, all rows of a table in one sorted array."""
-    states, tokens, _ = tables.shape
-    found = np.empty(len(state), dtype=np.intp)
+def _rows(tables: Floats) -> list[Floats]:
+    """For each alpha the CDFs of all states, one behind the other: one sorted array."""
+    found: list[Floats] = []
     for alpha in range(tables.shape[-1] - 1):
-        mine = np.flatnonzero(drawn == alpha)
-        cdf = np.exp(tables[..., alpha]).cumsum(axis=1)
+        cdf: Floats = np.exp(tables[..., alpha]).cumsum(axis=1)
         cdf[:, -1] = 1.0
-        rows = (cdf + np.arange(states)[:, None]).ravel()
-        where = np.searchsorted(rows, state[mine] + rng.random(len(mine)), "right")
-        found[mine] = np.minimum(where - state[mine] * tokens, tokens - 1)
+        offset = np.arange(len(cdf), dtype=np.float64)
+        found.append(np.ravel(cdf + offset[:, None]))
+    return found
+
+
+def _drawn(
+    rows: Sequence[Floats], state: Ints, drawn: Ints, rng: np.random.Generator
+) -> Ints:
+    """A token of each reply, by inverse CDF."""
+    found = np.empty(len(state), dtype=np.intp)
+    for alpha, row in enumerate(rows):
+        mine = np.flatnonzero(drawn == alpha)
+        where = np.searchsorted(row, state[mine] + rng.random(len(mine)), "right")
+        found[mine] = np.minimum(where - state[mine] * VOCABULARY, VOCABULARY - 1)
     return found

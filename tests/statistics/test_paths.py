@@ -6,6 +6,7 @@ import pytest
 from benchmarks.toy_rollouts import runs
 from benchmarks.toys import tuned
 from inspect_lda.statistics.drawn import Cut
+from inspect_lda.statistics.measured import Extrapolation
 from inspect_lda.statistics.paths import BANDS, magnitude
 from inspect_lda.statistics.ranking import ranked
 
@@ -35,13 +36,13 @@ def tilted(alphas: tuple[float, ...], each: int, rates: np.ndarray) -> Cut:
 
 
 @pytest.mark.parametrize("method", ["score", "rates"])
-def test_a_straight_path_is_followed(method: str) -> None:
+def test_a_straight_path_is_followed(method: Extrapolation) -> None:
     run = tilted((0.5, 1.0, 1.5), 20_000, np.array([1e-4]))
-    found = magnitude(run, method)  # type: ignore[arg-type]
+    found = magnitude(run, method)
     assert found is not None
     assert found.log10 == pytest.approx(-4, abs=0.25)
     assert found.method == method
-    assert found.factor == BANDS[method]  # type: ignore[index]
+    assert found.factor == BANDS[method]
 
 
 def test_one_alpha_has_a_slope_but_no_trend_of_counts() -> None:
