@@ -41,8 +41,8 @@ def test_rollouts_as_they_were_drawn(log: EvalLog, experiment: Experiment) -> No
     assert experiment.target == "e"
     assert len(experiment.known) == 2
     hits = [one for one in experiment.rollouts if one.hit]
-    decided = [one.decided for one in hits]
-    assert None not in decided, "a text that is its tokens says where the e is"
+    decided = [one.decided for one in hits if one.decided is not None]
+    assert len(decided) == len(hits), "a text that is its tokens says where it is"
     assert min(decided) == 1
     assert max(decided) > 1
     for one in experiment.rollouts:
@@ -57,7 +57,7 @@ def test_the_estimate_agrees_with_plain_counting(experiment: Experiment) -> None
     plain = own_rate(experiment, "plain").found
     assert plain.interval is not None
     for method in ("auto", "mixture"):
-        found = own_rate(experiment, method).found  # type: ignore[arg-type]
+        found = own_rate(experiment, method).found
         assert found.rate is not None, found.refused
         assert plain.interval.lower < found.rate < plain.interval.upper
     assert own_rate(experiment).found.method == "mixture"
