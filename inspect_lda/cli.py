@@ -7,6 +7,7 @@ import click
 from inspect_lda.commands.alpha import alpha
 from inspect_lda.commands.check import check
 from inspect_lda.commands.gate import gate
+from inspect_lda.commands.monitor import monitor
 from inspect_lda.commands.output import write
 from inspect_lda.commands.pair import pair, serve
 from inspect_lda.commands.probe import probe
@@ -21,7 +22,9 @@ def main() -> None:
     """Logit Diff Amplification for Inspect."""
 
 
-for command in (alpha, check, gate, pair, probe, prompts, rate, report, serve):
+COMMANDS = (alpha, check, gate, monitor, pair, probe, prompts, rate, report, serve)
+
+for command in COMMANDS:
     main.add_command(command)
 
 

@@ -41,6 +41,7 @@ __all__ = [
     "PairSpec",
     "Vocabulary",
     "clear_registry",
+    "forget_after",
     "load_pair",
     "load_tokenizer",
 ]
@@ -188,6 +189,18 @@ def clear_registry() -> None:
     gc.collect()
     if (torch := sys.modules.get("torch")) is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def forget_after(spec: PairSpec) -> None:
+    """Forget a pair and what only its `after` holds; the weights of `before` stay.
+
+    For a series of checkpoints that share one `before`.
+    """
+    with _registry.lock:
+        if spec in _pairs:
+            sides, _ = _pairs.pop(spec)
+            _registry.forget(sides)
+    gc.collect()
 
 
 def _load(spec: PairSpec, sides: Sides) -> Pair:

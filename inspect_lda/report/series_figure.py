@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from matplotlib.typing import ColorType
 
 _MARKERS = "osD^vPX"
+OWN = "#D55E00"
+"""Of the track in which every checkpoint has an alpha of its own."""
 
 
 def draw_series(series: Series) -> bytes:
@@ -45,7 +47,10 @@ def _colour(track: Track, tracks: tuple[Track, ...]) -> "ColorType":
 
     if track.alpha == 0:
         return INK
-    sizes = [abs(one.alpha) for one in tracks if one.alpha * track.alpha > 0]
+    if track.alpha is None:
+        return OWN
+    known = [one.alpha for one in tracks if one.alpha is not None]
+    sizes = [abs(alpha) for alpha in known if alpha * track.alpha > 0]
     place = sorted(sizes).index(abs(track.alpha)) / max(1, len(sizes) - 1)
     name = "YlOrRd" if track.alpha > 0 else "Blues"
     return colormaps[name](0.4 + 0.5 * place)
@@ -72,7 +77,7 @@ def _line(
         lw=1.8,
         capsize=3,
         elinewidth=1,
-        label=f"alpha {track.alpha:g}",
+        label=track.name,
     )
     if track.onset is not None:
         spot = (places[track.onset], rates[track.onset])
@@ -93,3 +98,19 @@ def _words(axes: "Axes", series: Series, places: tuple[float, ...]) -> None:
     axes.set_ylim(0, min(1.02, 1.1 * axes.get_ylim()[1]))
     axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:g}%")
     axes.legend(frameon=False, fontsize=9)
+    for track in series.tracks:
+        if track.alpha is None:
+            _alphas(axes, track, places)
+
+
+def _alphas(axes: "Axes", track: Track, places: tuple[float, ...]) -> None:
+    """The alpha at each point, where they differ."""
+    for place, row in zip(places, track.rows, strict=True):
+        axes.annotate(
+            f"{row.alpha:g}",
+            (place, row.rate),
+            xytext=(6, 6),
+            textcoords="offset points",
+            color=OWN,
+            fontsize=8,
+        )
