@@ -19,20 +19,14 @@ from inspect_lda.checkpoints.preflight import check_configs, context_length
 from inspect_lda.checkpoints.registry import Registry, read_configs
 from inspect_lda.checkpoints.sides import Sides, find_sides
 from inspect_lda.checkpoints.tokenizers import check_tokenizers
-from inspect_lda.checkpoints.vocabulary import (
-    Vocabulary,
-    build_vocabulary,
-    end_of_turn_ids,
-)
+from inspect_lda.checkpoints.vocabulary import Vocabulary as Vocabulary
+from inspect_lda.checkpoints.vocabulary import build_vocabulary, end_of_turn_ids
 from inspect_lda.errors import LDAError
 from inspect_lda.threads import wait_passively
 
 if TYPE_CHECKING:
     from peft import PeftModel
-    from transformers import (
-        PreTrainedModel,
-        PreTrainedTokenizerBase,
-    )
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from inspect_lda.checkpoints.registry import Configs
 
@@ -246,13 +240,7 @@ def _models(
     from inspect_lda.checkpoints.placement import place
     from inspect_lda.checkpoints.weights import logit_width
 
-    ours, theirs = placements = place(spec, configs)
-    if ours != theirs and sides.after.base == sides.before.base:
-        raise LDAError(
-            f"before_device: got '{spec.before_device}' with after on {ours.device}, "
-            f"but both sides are made of {sides.after.base.name}, whose weights are "
-            "held once. Leave before_device out."
-        )
+    ours, theirs = placements = place(spec, sides, configs)
     after, before = _registry.models(
         sides, configs, placements, spec.adapter_scale, spec.head_dtype
     )

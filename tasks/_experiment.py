@@ -58,10 +58,8 @@ def experiment(
         stop: When the verdict is certain; the prompts are then asked in random order.
         **metadata: For the log, beside the prompt set's record.
     """
-    sought = parse_stop(stop)
-    if sought is not None:
-        shuffled = in_random_order(design.prompts, asking.seed)
-        design = replace(design, prompts=shuffled)
+    if (sought := parse_stop(stop)) is not None:
+        design = replace(design, prompts=in_random_order(design.prompts, asking.seed))
         metadata["stop"] = sought.model_dump()
     return Task(
         dataset=design.dataset(source.content.id),

@@ -13,7 +13,7 @@ from inspect_ai.log import EvalLog, write_eval_log
 from inspect_lda.cli import main
 from inspect_lda.report.experiment import Experiment, experiment_of
 from inspect_lda.report.html import page
-from inspect_lda.report.own_rate import own_rate, own_rate_of
+from inspect_lda.report.own_rate import own_rate
 from inspect_lda.report.rate_lines import rate_headline, rate_lines
 from inspect_lda.report.release import release
 
