@@ -1,8 +1,9 @@
 """A request as vLLM takes it, and its answer as drawn tokens.
 
 Two routes say the same. The completions route is open everywhere; it decodes every id
-that it lists, which costs the server more than all else it does for a token. The route
-for tokens (`vllm serve --enable-scale-out`) does not, and is taken where it is open.
+that it lists, which costs its API server about as much as all else it does for a token.
+The route for tokens (`vllm serve --enable-scale-out`) does not, and is taken where it
+is open.
 """
 
 from collections.abc import Iterator, Mapping

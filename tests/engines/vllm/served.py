@@ -37,11 +37,15 @@ def cached_in(folder: Path) -> Iterator[None]:
 
 def servers_of_ours() -> list[psutil.Process]:
     """The `vllm serve` that this process started, by its command line."""
-    return [
-        one
-        for one in psutil.Process().children(recursive=True)
-        if "serve" in one.cmdline() and "lifeline.py" not in " ".join(one.cmdline())
-    ]
+    return [one for one in psutil.Process().children(recursive=True) if _serves(one)]
+
+
+def _serves(process: psutil.Process) -> bool:
+    try:
+        words = process.cmdline()
+    except psutil.Error:  # a killed one that nobody has waited for
+        return False
+    return "serve" in words and "lifeline.py" not in " ".join(words)
 
 
 def kill_server() -> None:

@@ -65,6 +65,7 @@ def test_the_backdoor_is_as_frequent(tmp_path: Path) -> None:
     )
     # Same streams, same probabilities to 1e-4: a text differs once in 10,000 tokens.
     assert same[False] <= 1
+    assert any(map(exact, ours.values()))
     for key, sample in ours.items():
         other = theirs[key]
         if sample.metadata["arm"] == "exact":
@@ -78,9 +79,9 @@ def test_the_backdoor_is_as_frequent(tmp_path: Path) -> None:
 
 
 def exact(sample: EvalSample) -> dict[str, float]:
-    """The probability of the payload, by alpha."""
-    score = (sample.scores or {})["exact_logprob"]
-    found: dict[str, float] = (score.metadata or {})["log_prob"]
+    """The probability of the payload, by alpha; asked in one epoch alone."""
+    score = (sample.scores or {}).get("exact_logprob")
+    found: dict[str, float] = ((score and score.metadata) or {}).get("log_prob", {})
     return found
 
 
