@@ -186,10 +186,7 @@ def clear_registry() -> None:
 
 
 def forget_after(spec: PairSpec) -> None:
-    """Forget a pair and what only its `after` holds; the weights of `before` stay.
-
-    For a series of checkpoints that share one `before`.
-    """
+    """Forget a pair and what only its `after` holds: of a series, `before` stays."""
     with _registry.lock:
         if spec in _pairs:
             sides, _ = _pairs.pop(spec)
