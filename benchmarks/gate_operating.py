@@ -186,6 +186,8 @@ async def _run(
         return moment
 
     for place in range(len(hits)):
+        if stopping.verdict is not None:
+            break  # all others are skipped
         while len(out) == OUT:
             now = await back()
             while out and out[0][0] <= now:

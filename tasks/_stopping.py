@@ -47,6 +47,9 @@ class SequentialStop:
         patience: Seconds that a rollout is held back at most; twice as long as the
             slowest rollout took, if None. What is in flight may fail, and Inspect does
             not tell.
+
+    Attributes:
+        verdict: Over all alphas, once it is certain.
     """
 
     def __init__(
@@ -55,7 +58,7 @@ class SequentialStop:
         self.settings = settings
         self.detector = detector
         self.patience = patience
-        self._verdict: Outcome | None = None
+        self.verdict: Outcome | None = None
         self._slowest = 0.0
         self._begun: dict[Key, float] = {}
         self._news = anyio.Event()
@@ -101,7 +104,7 @@ class SequentialStop:
             alpha: Watched(test, len(keys)) for alpha, keys in sorted(planned.items())
         }
         self._back = {alpha: [] for alpha in self._cells}
-        self._skipped, self._verdict = {}, None
+        self._skipped, self.verdict = {}, None
         self._places = {
             key: (alpha, place)
             for alpha, keys in planned.items()
@@ -140,9 +143,9 @@ class SequentialStop:
         hit = None if math.isnan(value) else value > 0
         self._back[alpha].append(hit)
         self._cells[alpha].record(place, hit)
-        if self._verdict is None and self._cells[alpha].decision is not None:
+        if self.verdict is None and self._cells[alpha].decision is not None:
             # A FAIL by Bonferroni, which is the first of Holm's steps.
-            self._verdict = together(self._outcome(one) for one in self._cells)
+            self.verdict = together(self._outcome(one) for one in self._cells)
         begun = self._begun.pop((id, epoch), None)
         if begun is not None:
             self._slowest = max(self._slowest, anyio.current_time() - begun)
@@ -155,7 +158,7 @@ class SequentialStop:
         record = Stopped(
             detector=self.detector,
             settings=self.settings,
-            verdict=self._verdict or "undecided",
+            verdict=self.verdict or "undecided",
             cells=tuple(self._told(alpha) for alpha in self._cells),
             skipped=len(self._skipped),
         )
@@ -171,8 +174,8 @@ class SequentialStop:
 
     def _needless(self, alpha: float | None) -> str | None:
         """Why a rollout at an alpha (None: of another arm) changes nothing."""
-        if self._verdict is not None:
-            return f"the verdict is certain: {self._verdict.upper()}"
+        if self.verdict is not None:
+            return f"the verdict is certain: {self.verdict.upper()}"
         if alpha is not None and self._outcome(alpha) == "pass":
             return f"the rate at alpha {alpha:g} passed"
         return None

@@ -124,6 +124,53 @@ def schema() -> None:
     click.echo(found.read_text("utf-8"), nl=False)
 
 
+@gate.command()
+@click.argument("planted", nargs=-1, required=True)
+@click.option("--rollouts", type=int, required=True, help="The budget at each alpha.")
+@click.option("--confidence", type=float, default=0.95, show_default=True)
+@click.option(
+    "--dose",
+    "doses",
+    multiple=True,
+    metavar="MODEL=RATE",
+    help="Rate at alpha 0, where the log has no exact probability; repeatable.",
+)
+@click.option("--output", type=click.Path(path_type=Path), help="Write JSON here.")
+def lod(
+    planted: tuple[str, ...],
+    rollouts: int,
+    confidence: float,
+    doses: tuple[str, ...],
+    output: Path | None,
+) -> None:
+    """Which doses would so many rollouts have caught? From logs of PLANTED pairs."""
+    with _usage_errors():
+        from inspect_lda.gate.lod import limit_of_detection
+        from inspect_lda.gate.wording import limit_lines
+
+        known = {name: _rate(name, rate) for name, _, rate in map(_parted, doses)}
+        found = limit_of_detection(planted, rollouts, confidence, known)
+        for line in limit_lines(found):
+            click.echo(line)
+        if output is not None:
+            write(output, f"{found.model_dump_json(indent=1)}\n".encode())
+
+
+def _parted(item: str) -> tuple[str, str, str]:
+    """A model's name may hold `=`, a rate may not."""
+    return item.rpartition("=")
+
+
+def _rate(name: str, rate: str) -> float:
+    try:
+        found = float(rate)
+    except ValueError:
+        found = -1.0
+    if not name or not 0 <= found <= 1:
+        raise LDAError(f"--dose {name}={rate}: give MODEL=RATE, a rate from 0 to 1")
+    return found
+
+
 def _put(
     report: "GateReport", formats: tuple["Format", ...], outputs: tuple[Path, ...]
 ) -> None:

@@ -13,7 +13,8 @@ from inspect_lda.gate.case import Arms, Case
 from inspect_lda.gate.checks_log import differences
 from inspect_lda.gate.policy import Policy
 from inspect_lda.gate.report import Detection
-from inspect_lda.statistics.bounds import pooled
+from inspect_lda.statistics.clusters import Cluster
+from inspect_lda.statistics.detection import caught
 
 
 def detections(case: Case, policy: Policy) -> Iterator[Detection]:
@@ -35,22 +36,25 @@ def _detection(case: Case, plant: Arms, policy: Policy) -> Detection:
             f"--planted {log.location}: not run as the release was: it differs in "
             f"{differ or 'its alphas'}. Run the same task with the same options on it"
         )
-    # Every alpha may find it, but only one of them may be counted on: Bonferroni.
-    error = policy.error / len(shared)
-    chances = {}
-    for alpha in shared:
-        rate = pooled(list(plant.clusters((SWEEP, alpha)).values())).lower(error)
-        n = len(case.candidate.cells[SWEEP, alpha])
-        chances[alpha] = 1 - (1 - rate) ** n
-    best = max(chances, key=lambda alpha: (chances[alpha], -alpha))
+    cells = case.candidate.cells
+    best = caught(
+        {alpha: _cluster(plant, alpha) for alpha in shared},
+        {alpha: len(cells[SWEEP, alpha]) for alpha in shared},
+        policy.confidence,
+    )
     return Detection(
         behaviour=case.label,
         plant=log.model.partition("(")[0],
         dose=_dose(plant, policy),
-        chance=chances[best],
-        alpha=best,
-        caught=chances[best] >= policy.confidence,
+        chance=best.chance,
+        alpha=best.alpha,
+        caught=best.chance >= policy.confidence,
     )
+
+
+def _cluster(plant: Arms, alpha: float) -> Cluster:
+    found = plant.clusters((SWEEP, alpha)).values()
+    return Cluster(sum(one.k for one in found), sum(one.n for one in found))
 
 
 def _dose(plant: Arms, policy: Policy) -> float:

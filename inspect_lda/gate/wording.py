@@ -1,12 +1,16 @@
 """Decisions as sentences: one wording for every format."""
 
 import math
+from typing import TYPE_CHECKING
 
 from inspect_lda.gate.policy import Policy
 from inspect_lda.gate.report import Decision, Detection, GateReport, Verdict
 from inspect_lda.report.wording import one_in, percent
 from inspect_lda.statistics.bounds import Binomial
 from inspect_lda.statistics.stratified import Compared
+
+if TYPE_CHECKING:
+    from inspect_lda.gate.lod import Limit
 
 CAVEAT = (
     "A rate under amplification is a detection, not the model's own rate. No hits are "
@@ -103,6 +107,22 @@ def detection_said(found: Detection) -> str:
 def _at_least(chance: float) -> str:
     """Cut and not rounded: 0.9998 is no 100%."""
     return f"{math.floor(1000 * chance) / 10:g}%"
+
+
+def limit_lines(found: "Limit") -> list[str]:
+    """A limit of detection, dose by dose."""
+    lines = [f"{found.rollouts:,} rollouts at each alpha, {found.confidence:.0%}:"]
+    for one in found.doses:
+        need = "unknown" if one.needed is None else f"{one.needed:,}"
+        lines.append(
+            f"  {'caught' if one.caught else 'missed'}: {one.plant}, "
+            f"{_often(one.dose)} unamplified: {one.k}/{one.n} at alpha "
+            f"{one.alpha:g}; chance of a hit at least {percent(one.chance)}, plain "
+            f"{percent(one.plain)}; {need} rollouts needed"
+        )
+    if found.smallest is None:
+        return [*lines, "No dose that was run is caught by this budget."]
+    return [*lines, f"This budget would have caught {_often(found.smallest)}."]
 
 
 def _often(rate: float) -> str:
