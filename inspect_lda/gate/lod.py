@@ -8,8 +8,8 @@ ladder: `-M adapter_scale=0.9` on a planted adapter, say.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from inspect_lda.calibration.result import Frozen
 from inspect_lda.errors import LDAError
-from inspect_lda.gate.report import Frozen
 from inspect_lda.statistics.clusters import Cluster
 from inspect_lda.statistics.detection import caught
 

@@ -44,7 +44,7 @@ async def test_tokens_and_evidence(engine: ServerEngine, llama: Written) -> None
     asked = drawer.requests(24, seed=3)
     found = await asyncio.gather(*map(engine.generate, asked))
     right = await asyncio.to_thread(drawer.expected, llama.spec, asked)
-    report = drawer.compare(asked, found, right)
+    report = drawer.compare(llama, asked, found, right)
     assert (report.tokens > 200, report.mismatches) == (True, 0)
     assert report.error < 1e-3
     assert report.extreme_error < 2e-3
