@@ -81,7 +81,8 @@ def coverages(found: Iterable[Cell]) -> dict[str, list[bool]]:
         if len(cell.covered) >= OWN:
             named[name] = cell.covered
         else:
-            kinds[f"small cells, {cell.setting.kind}, {cell.pooled=}"] += cell.covered
+            evidence = "all alphas" if cell.pooled else "one alpha"
+            kinds[f"small cells, {cell.setting.kind}, {evidence}"] += cell.covered
     rest: list[bool] = []
     for name, covered in kinds.items():
         if len(covered) >= FEW:
