@@ -89,7 +89,7 @@ async def pair_record(engine: Engine, name: str) -> PairRecord:
         LDAError: If the engine holds no pair in this process.
     """
     load = getattr(engine, "pair", None)
-    if load is None:
+    if load is None or name == "api":
         raise LDAError(
             f"engine='{name}' cannot be calibrated: it holds no pair in this process. "
             "Give a number: -M alpha=1"
