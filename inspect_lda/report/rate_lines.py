@@ -7,8 +7,8 @@ from inspect_lda.report.own_rate import OwnRate
 from inspect_lda.report.wording import Line, one_in, percent
 from inspect_lda.statistics.forecast import Forecast
 from inspect_lda.statistics.intervals import Interval
-from inspect_lda.statistics.measured import TrueRate
-from inspect_lda.statistics.validity import Diagnostics
+from inspect_lda.statistics.measured import PromptRate, TrueRate
+from inspect_lda.statistics.validity import LEAST_HITS, Diagnostics
 
 PROMPT_HEADER = ("prompt", "own rate", "share", "hits", "hit-ESS", "rollouts")
 SHOWN = 10
@@ -52,14 +52,17 @@ def rate_lines(own: OwnRate) -> list[str]:
         lines.append(f"{own.experiment.unscored:,} rollouts unscored: in no estimate.")
     if own.exact is not None and own.exact.rate is not None and found.method != "exact":
         lines.append(
-            f"Computed exactly: a reply begins with {own.experiment.target!r} in "
+            f"Computed exactly: P(a reply begins with {own.experiment.target!r}) is "
             f"{one_in(own.exact.rate)} ({percent(own.exact.rate)})."
         )
     return lines
 
 
 def prompt_lines(found: TrueRate) -> list[Line]:
-    """The prompts that carry the rate, the heaviest first."""
+    """The prompts that carry the rate, the heaviest first.
+
+    A prompt has a number of its own only with as many effective hits as any rate needs.
+    """
     lines = []
     for row in found.prompts[:SHOWN]:
         if row.rate == 0:
@@ -67,8 +70,14 @@ def prompt_lines(found: TrueRate) -> list[Line]:
         counted = (f"{row.hits:,}", f"{row.hit_ess:.1f}", f"{row.rollouts:,}")
         if found.method == "exact":
             counted = ("-", "-", "-")
-        lines.append(Line((row.prompt, one_in(row.rate), percent(row.share), *counted)))
+        rate = one_in(row.rate) if has_rate(row, found) else "-"
+        lines.append(Line((row.prompt, rate, percent(row.share), *counted)))
     return lines
+
+
+def has_rate(row: PromptRate, found: TrueRate) -> bool:
+    """Whether one prompt's rate may stand as a number."""
+    return found.method == "exact" or (found.valid and row.hit_ess >= LEAST_HITS)
 
 
 def carried(found: TrueRate) -> str:
@@ -79,8 +88,8 @@ def carried(found: TrueRate) -> str:
     top = sum(row.share for row in some[:SHOWN])
     return (
         f"{len(some):,} of {len(found.prompts):,} prompts showed it; the first "
-        f"{min(SHOWN, len(some))} carry {percent(top)} of the rate. A prompt's own "
-        "rate is rough: no rule was applied to it."
+        f"{min(SHOWN, len(some))} carry {percent(top)} of what was estimated. A "
+        f"prompt's own rate needs {LEAST_HITS:g} effective hits too."
     )
 
 

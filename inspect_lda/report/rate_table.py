@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from rich import box
@@ -16,11 +16,13 @@ from inspect_lda.report.rate_lines import (
     PROMPT_HEADER,
     carried,
     forecast_lines,
+    has_rate,
     prompt_lines,
     rate_headline,
     rate_lines,
 )
 from inspect_lda.statistics.forecast import Forecast
+from inspect_lda.statistics.measured import TrueRate
 
 
 def print_rate(
@@ -67,11 +69,20 @@ def rate_json(own: OwnRate, forecasts: Sequence[Forecast] = ()) -> str:
         "rollouts": len(experiment.rollouts),
         "unscored": experiment.unscored,
         "valid": own.found.valid,
-        "rate": _plain(asdict(own.found)),
-        "exact": None if own.exact is None else _plain(asdict(own.exact)),
+        "rate": _found(own.found),
+        "exact": None if own.exact is None else _found(own.exact),
         "forecasts": [_plain(asdict(one)) for one in forecasts],
     }
     return json.dumps(document, indent=2, allow_nan=False)
+
+
+def _found(found: TrueRate) -> Any:
+    """What was found; a prompt's own rate only where it may stand as a number."""
+    prompts = [
+        row if has_rate(row, found) else replace(row, rate=math.nan)
+        for row in found.prompts
+    ]
+    return _plain(asdict(replace(found, prompts=tuple(prompts))))
 
 
 def _plain(value: Any) -> Any:

@@ -14,7 +14,8 @@ from inspect_lda.cli import main
 from inspect_lda.report.experiment import Experiment, experiment_of
 from inspect_lda.report.html import page
 from inspect_lda.report.own_rate import own_rate
-from inspect_lda.report.rate_lines import rate_headline, rate_lines
+from inspect_lda.report.rate_lines import prompt_lines, rate_headline, rate_lines
+from inspect_lda.report.rate_table import rate_json
 from inspect_lda.report.release import release
 
 SAID = (
@@ -124,6 +125,10 @@ def test_a_run_that_shows_too_little_says_what_would_do(log: EvalLog) -> None:
     lines = rate_lines(own)
     assert any(line.startswith("Not measurable: ") for line in lines)
     assert any(line.startswith("Rests on 3 hits") for line in lines)
+    assert {line.cells[1] for line in prompt_lines(own.found)} == {"-"}
+    document = json.loads(rate_json(own))
+    assert document["rate"]["rate"] is None
+    assert {row["rate"] for row in document["rate"]["prompts"]} == {None}
 
 
 def _hits(log: EvalLog, most: int) -> list[Any]:
