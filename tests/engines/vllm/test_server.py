@@ -117,7 +117,9 @@ def test_the_pair_draws(client: httpx.Client, llama: Written) -> None:
         )
     ]
     found = drawer.completion(request, drawn, llama.pair)
-    report = drawer.compare(llama, [request], [found])
+    report = drawer.compare(
+        [request], [found], drawer.expected(llama.spec, [request]), llama
+    )
     assert (report.tokens > 0, report.mismatches) == (True, 0)
     assert report.error < 1e-3
 
