@@ -6,7 +6,9 @@ CPU time on one thread, contestants by turns, medians. Figures are ratios within
 run: machines are noisy, and only what ran side by side compares.
 """
 
+import statistics
 from collections.abc import Callable
+from dataclasses import replace
 
 import click
 from rich.table import Table
@@ -120,6 +122,44 @@ def mixed(pair: str, slots: int, repeat: int, prompts: int, tokens: int) -> None
         contestants["continuous batching"] = lambda: paged.seconds(asked, slots)
     title = f"{len(asked)} requests: {prompts} prompts x 4 alphas x 2 seeds, {pair}"
     print_race(title, race(contestants, repeat), workloads.total(asked), OURS)
+
+
+@main.command()
+@contest_options(slots=32)
+@click.option("--others", default="1,3,6", show_default=True, help="Other alphas.")
+@click.option("--tokens", default=12, show_default=True, help="Of each request.")
+def also(pair: str, slots: int, repeat: int, others: str, tokens: int) -> None:
+    """What it costs to measure every drawn token at other alphas too."""
+    decoder = Timed(ALL_PAIRS[pair]())
+    asked = workloads.mixed(slots // 8, decoder.pair.vocabulary.size, tokens)
+    counts = [0, *map(int, others.split(","))]
+    drawing: dict[int, list[float]] = {count: [] for count in counts}
+
+    def contestant(count: int) -> Contestant:
+        alphas = tuple(0.4 + 0.2 * index for index in range(count))
+        more = [replace(one, also=alphas) for one in asked]
+
+        def run() -> float:
+            decoder.clock.draw = 0.0
+            seconds = rolling(decoder, more, slots)
+            drawing[count].append(decoder.clock.draw)
+            return seconds
+
+        return run
+
+    seconds = race({str(count): contestant(count) for count in counts}, repeat)
+    whole = statistics.median(seconds["0"])
+    table = Table("other alphas", "CPU s", "of it drawing", "more than without, of all")
+    for count in counts:
+        more = [a - b for a, b in zip(drawing[count], drawing[0], strict=True)]
+        table.add_row(
+            str(count),
+            f"{statistics.median(seconds[str(count)]):.2f}",
+            f"{statistics.median(drawing[count]):.3f}",
+            f"{statistics.median(more) / whole:.1%}",
+        )
+    table.title = f"{len(asked)} requests of {tokens} tokens at 4 alphas, {pair}"
+    console.print(table)
 
 
 @main.command()

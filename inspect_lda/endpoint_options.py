@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from inspect_lda.errors import LDAError
+from inspect_lda.server_options import ServerOptions
 from inspect_lda.values import Number, Text, Whole, whole
 
 DRAFT_FORM = "auto, 0 (token by token) or a whole number from 2 to 128"
@@ -102,6 +103,21 @@ IN_PROCESS = frozenset(
 ENDPOINT = frozenset(EndpointOptions.model_fields)
 """Options of engines that ask endpoints."""
 
+SERVER = frozenset(ServerOptions.model_fields)
+"""Options of engines that start a server."""
+
+_WHOSE = {
+    "engines whose weights are in this process": IN_PROCESS,
+    "engine=api": ENDPOINT,
+    "engine=vllm": SERVER,
+}
+_FITS = {
+    "transformers": IN_PROCESS,
+    "api": ENDPOINT,
+    "vllm": SERVER
+    | {"tokenizer", "dtype", "max_batch", "allow_noise", "allow_mixed_quantization"},
+}
+
 
 def check_engine_fits(engine: str, given: Any) -> None:
     """Refuse options that mean nothing to an engine.
@@ -113,13 +129,17 @@ def check_engine_fits(engine: str, given: Any) -> None:
     Raises:
         LDAError: If one of them belongs to another engine.
     """
-    strange, whose = IN_PROCESS, "engines whose weights are in this process"
-    if engine != "api":
-        strange, whose = ENDPOINT, "engine=api"
-    wrong = sorted(strange & set(given))
-    if wrong:
-        listed = ", ".join(f"-M {name}=" for name in wrong)
-        raise LDAError(
-            f"{listed} with engine={engine}: only for {whose}, and would change "
-            "nothing here. Leave it out, or choose the other engine with -M engine="
-        )
+    wrong = sorted(((IN_PROCESS | ENDPOINT | SERVER) - _FITS[engine]) & set(given))
+    if not wrong:
+        return
+    listed = ", ".join(f"-M {name}=" for name in wrong)
+    whose = " or ".join(
+        who for who, names in _WHOSE.items() if not names.isdisjoint(wrong)
+    )
+    ways = "Leave it out, or choose the other engine with -M engine="
+    if engine == "vllm":
+        ways += "; what vLLM has of its own goes into -M vllm_args="
+    raise LDAError(
+        f"{listed} with engine={engine}: only for {whose}, and would change "
+        f"nothing here. {ways}"
+    )

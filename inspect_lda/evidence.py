@@ -7,6 +7,7 @@ gates can read evidence from logs without loading an engine.
 """
 
 import math
+from itertools import accumulate
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -70,6 +71,8 @@ class Evidence(BaseModel):
         seed: Seed of the request's own random stream.
         temperature: Temperature of the reference and of q. At temperature 0 the
             reference is taken at 1 and log_q is 0.
+        sampling: Truncation, penalties and bias, those that were on; None in logs of
+            versions that did not record them.
         precision: dtype of the forward passes, e.g. "float32".
         n_tokens: Number of sampled tokens.
         log_p_after: Sum of log p under `after` with the request's own sampling
@@ -98,6 +101,7 @@ class Evidence(BaseModel):
     alpha: float
     seed: int
     temperature: float
+    sampling: dict[str, Any] | None = None
     precision: str
     n_tokens: int
     log_p_after: float | None
@@ -145,6 +149,17 @@ class Evidence(BaseModel):
                 f"{', '.join(f'{one:g}' for one in known)}"
             )
         return self.per_token.unpack_also()[others.index(alpha)]
+
+    def tokens_of(self, characters: int) -> int | None:
+        """How many tokens it took to write so many characters of the completion.
+
+        None where that is not known, and where the completion is shorter.
+        """
+        lengths = None if self.per_token is None else self.per_token.unpack_lengths()
+        for index, written in enumerate(accumulate(lengths or ())):
+            if written >= characters:
+                return index + 1
+        return None
 
     @property
     def lower_bound(self) -> bool:

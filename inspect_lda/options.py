@@ -19,6 +19,7 @@ from inspect_lda.errors import LDAError
 from inspect_lda.evidence import EvidenceLevel
 from inspect_lda.naming import format_name, parse_name
 from inspect_lda.net_options import NetOptions, named
+from inspect_lda.server_options import ServerOptions
 from inspect_lda.values import (
     ALPHA_FORM,
     ALSO_FORM,
@@ -35,11 +36,11 @@ from inspect_lda.values import (
     read,
 )
 
-DEFAULT_SUPPORT = {"transformers": 0, "api": 20}
+DEFAULT_SUPPORT = {"transformers": 0, "api": 20, "vllm": 0}
 """The support each engine has where none is asked for; 0 is the whole vocabulary."""
 
 
-class ModelOptions(NetOptions, EndpointOptions):
+class ModelOptions(NetOptions, EndpointOptions, ServerOptions):
     """Model args; a field's description is what users read when a value is refused."""
 
     before: Text | None = Field(
@@ -111,7 +112,7 @@ class ModelOptions(NetOptions, EndpointOptions):
     )
     evidence: EvidenceLevel = Field(
         default="tokens",
-        description="tokens (about 22 bytes a token), summary or none (alpha 0 then "
+        description="tokens (about 24 bytes a token), summary or none (alpha 0 then "
         "runs 'after' alone)",
     )
     also: Alphas | None = Field(
@@ -175,7 +176,7 @@ class ModelOptions(NetOptions, EndpointOptions):
         silent |= {"allow_mixed_quantization", "alpha", "memory_fraction"}
         silent |= {"before_device", "compile", "support", *NetOptions.model_fields}
         silent |= {"dialect", "before_dialect", "price_in", "price_out"}
-        silent |= {"self_test", "allow_noise", "calibration"}
+        silent |= {"self_test", "allow_noise", "calibration", "vllm_program"}
         changed = self.model_dump(exclude=silent, exclude_defaults=True)
         parts = {key: _plain(value) for key, value in changed.items()}
         if self.support_size != DEFAULT_SUPPORT[self.engine]:

@@ -8,9 +8,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+_WIDTHS = {"i": 4, "f": 4, "H": 2}
+
 
 class PackedTokens(BaseModel):
-    """Per-token arrays, little-endian, base64: 21.3 bytes a token.
+    """Per-token arrays, little-endian, base64: 24 bytes a token.
 
     Each other alpha takes 5.3 bytes a token more.
 
@@ -21,6 +23,8 @@ class PackedTokens(BaseModel):
         log_p_before: float32 log-probabilities under `before` (alpha = -1).
         log_q: float32 log-probabilities under the distribution sampled from.
         also: The same at other alphas, an array each; `Evidence.also` says which.
+        lengths: uint16 numbers of characters that each token added to the completion;
+            None where that is not known.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -32,6 +36,7 @@ class PackedTokens(BaseModel):
     log_p_before: str
     log_q: str
     also: tuple[str, ...] = ()
+    lengths: str | None = None
 
     @classmethod
     def pack(
@@ -62,6 +67,20 @@ class PackedTokens(BaseModel):
         arrays = {name: self._array("f", name, getattr(self, name)) for name in names}
         return {"ids": self._array("i", "ids", self.ids), **arrays}
 
+    def with_lengths(self, lengths: Sequence[int]) -> "PackedTokens":
+        """The same arrays, and how many characters each token added."""
+        return self.model_copy(update={"lengths": _encode("H", lengths)})
+
+    def unpack_lengths(self) -> list[int] | None:
+        """Return how many characters each token added; None where that is not known.
+
+        Raises:
+            ValueError: As `unpack` does.
+        """
+        if self.lengths is None:
+            return None
+        return self._array("H", "lengths", self.lengths)
+
     def unpack_also(self) -> list[list[float]]:
         """Return log q at the other alphas, a list of length n each.
 
@@ -82,8 +101,8 @@ class PackedTokens(BaseModel):
 
 def _encode(code: str, values: Sequence[float]) -> str:
     packed = array(code, values)
-    if packed.itemsize != 4:  # pragma: no cover - no such platform is supported
-        raise RuntimeError(f"array('{code}') is not 32 bits wide here")
+    if packed.itemsize != _WIDTHS[code]:  # pragma: no cover - on no known platform
+        raise RuntimeError(f"array('{code}') is not {_WIDTHS[code]} bytes wide here")
     if sys.byteorder == "big":  # pragma: no cover
         packed.byteswap()
     return base64.b64encode(packed.tobytes()).decode("ascii")

@@ -19,20 +19,14 @@ from inspect_lda.checkpoints.preflight import check_configs, context_length
 from inspect_lda.checkpoints.registry import Registry, read_configs
 from inspect_lda.checkpoints.sides import Sides, find_sides
 from inspect_lda.checkpoints.tokenizers import check_tokenizers
-from inspect_lda.checkpoints.vocabulary import (
-    Vocabulary,
-    build_vocabulary,
-    end_of_turn_ids,
-)
+from inspect_lda.checkpoints.vocabulary import Vocabulary as Vocabulary
+from inspect_lda.checkpoints.vocabulary import build_vocabulary, end_of_turn_ids
 from inspect_lda.errors import LDAError
 from inspect_lda.threads import wait_passively
 
 if TYPE_CHECKING:
     from peft import PeftModel
-    from transformers import (
-        PreTrainedModel,
-        PreTrainedTokenizerBase,
-    )
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from inspect_lda.checkpoints.registry import Configs
 
@@ -41,6 +35,7 @@ __all__ = [
     "PairSpec",
     "Vocabulary",
     "clear_registry",
+    "forget_after",
     "load_pair",
     "load_tokenizer",
 ]
@@ -190,6 +185,15 @@ def clear_registry() -> None:
         torch.cuda.empty_cache()
 
 
+def forget_after(spec: PairSpec) -> None:
+    """Forget a pair and what only its `after` holds: of a series, `before` stays."""
+    with _registry.lock:
+        if spec in _pairs:
+            sides, _ = _pairs.pop(spec)
+            _registry.forget(sides)
+    gc.collect()
+
+
 def _load(spec: PairSpec, sides: Sides) -> Pair:
     if sides.after.adapter is None and spec.adapter_scale != 1.0:
         raise LDAError(
@@ -233,13 +237,7 @@ def _models(
     from inspect_lda.checkpoints.placement import place
     from inspect_lda.checkpoints.weights import logit_width
 
-    ours, theirs = placements = place(spec, configs)
-    if ours != theirs and sides.after.base == sides.before.base:
-        raise LDAError(
-            f"before_device: got '{spec.before_device}' with after on {ours.device}, "
-            f"but both sides are made of {sides.after.base.name}, whose weights are "
-            "held once. Leave before_device out."
-        )
+    ours, theirs = placements = place(spec, sides, configs)
     after, before = _registry.models(
         sides, configs, placements, spec.adapter_scale, spec.head_dtype
     )

@@ -43,13 +43,17 @@ from inspect_lda.sampling import sample
 from inspect_lda.scoring import score
 from inspect_lda.settings import DEFAULT_MAX_TOKENS, read_config
 
+SERVER_CONNECTIONS = 256
+"""What a vLLM server decodes together by default, on most GPUs."""
+
 
 class LDAModelAPI(ModelAPI):
     """A checkpoint pair whose logits are `after + alpha * (after - before)`.
 
     Args:
         model_name: What stands after `lda/`: the checkpoint `after`, or a logged name.
-        base_url: Address of `after`'s endpoint; only for engine=api.
+        base_url: Address of `after`'s endpoint (engine=api), or of servers of the pair
+            (engine=vllm; several are separated by commas).
         api_key: Refused: keys are read from the environment.
         config: Model config.
         **model_args: See `options.ModelOptions`.
@@ -133,6 +137,8 @@ class LDAModelAPI(ModelAPI):
     def max_connections(self) -> int:
         if self.options.engine == "api":
             return super().max_connections()
+        if self.options.engine == "vllm":
+            return max(SERVER_CONNECTIONS, self.options.max_batch)
         return self.options.max_batch
 
     @override
@@ -167,7 +173,7 @@ class LDAModelAPI(ModelAPI):
         Single requests to endpoints were, by the engine; nothing in this process fails
         today and works in a second.
         """
-        if self.options.engine != "api":
+        if self.options.engine not in ("api", "vllm"):
             return False
         from inspect_lda.engines.api.errors import EndpointUnavailable
 

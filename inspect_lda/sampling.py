@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 from inspect_ai.model import ChatCompletionChoice, ModelCall, ModelOutput
 from inspect_ai.tool import ToolInfo
 
 from inspect_lda.chat.completion import Reader
 from inspect_lda.engines.base import Completion, Cost, Request
+from inspect_lda.evidence import Evidence
 from inspect_lda.record import Call, empty_choice
 from inspect_lda.seeds import RepeatWarning
 
@@ -32,9 +34,11 @@ async def sample(
     seed = call.settings.seed
     if seed is not None and call.settings.sampling.temperature > 0:
         _repeats.note(seed, call.model, call.prompt.ids, str(call.settings))
+    choices = [_choice(call, completion, tools) for completion in completions]
+    told = map(partial(_evidence, call), completions, choices)
     return call.answer(
-        [_choice(call, completion, tools) for completion in completions],
-        evidence=[c.evidence for c in completions if c.evidence is not None],
+        choices,
+        evidence=[evidence for evidence in told if evidence is not None],
         sampled=sum(len(completion.tokens) for completion in completions),
         cost=_cost(completions),
     )
@@ -51,6 +55,25 @@ def _choice(
         stop_reason="tool_calls" if called else completion.stop_reason,
         logprobs=reader.logprobs(completion.logprobs),
     )
+
+
+def _evidence(
+    call: Call, completion: Completion, choice: ChatCompletionChoice
+) -> Evidence | None:
+    """What the engine recorded, and which token wrote what of the text.
+
+    Scorers find a phrase in the text; up to which token that decides them, only the
+    tokenizer can say, and nobody who reads a log has one.
+    """
+    evidence = completion.evidence
+    if evidence is None or evidence.per_token is None:
+        return evidence
+    reader = Reader(call.renderer.tokenizer, call.model)
+    lengths = reader.lengths(call.prompt, completion, choice.message.text)
+    if lengths is None:
+        return evidence
+    packed = evidence.per_token.with_lengths(lengths)
+    return evidence.model_copy(update={"per_token": packed})
 
 
 def _cost(completions: Sequence[Completion]) -> Cost | None:

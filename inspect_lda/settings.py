@@ -237,11 +237,8 @@ def _refuse_truncated(score: ScoreOptions | None, sampling: Sampling) -> None:
     if score is None:
         return
     neutral = Sampling(temperature=sampling.temperature, seed=sampling.seed)
-    changed = [
-        name
-        for name in vars(neutral)
-        if getattr(sampling, name) != getattr(neutral, name)
-    ]
+    plain, own = vars(neutral), vars(sampling)
+    changed = [name for name in plain if own[name] != plain[name]]
     if changed:
         raise LDAError(
             f'extra_body["lda"]["score"] with {", ".join(changed)} set: the '

@@ -23,12 +23,14 @@ from inspect_lda.scorers.parts import (
     by_variant,
     constrained_vs_plain,
 )
+from inspect_lda.scorers.path_rank import path_magnitude, path_rank
 from inspect_lda.scorers.payload_behind import candidate_effect, payload_behind
 from inspect_lda.scorers.phrase import phrase
 from inspect_lda.scorers.refusal import refusal
 from inspect_lda.scorers.rule_judge import rule_judge
 from inspect_lda.scorers.shares import shares
 from inspect_lda.scorers.trigger_lift import ngram_lift, trigger_lift
+from inspect_lda.scorers.true_rate import true_rate
 from inspect_lda.scorers.verdict import finding, verdict
 
 __all__ = [
@@ -58,6 +60,8 @@ __all__ = [
     "misalignment",
     "ngram_lift",
     "paired_difference",
+    "path_magnitude",
+    "path_rank",
     "payload_behind",
     "phrase",
     "prompt_rate",
@@ -66,5 +70,6 @@ __all__ = [
     "rule_judge",
     "shares",
     "trigger_lift",
+    "true_rate",
     "verdict",
 ]

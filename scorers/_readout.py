@@ -13,6 +13,7 @@ from inspect_ai.solver import TaskState
 
 from inspect_lda.arms import EXACT, SWEEP
 from inspect_lda.evidence import Evidence, evidence_of
+from inspect_lda.scorers._weights import weights_of
 from inspect_lda.statistics.coherence import Reading, reading_of
 
 
@@ -65,6 +66,7 @@ def facts(state: TaskState, evidence: Evidence, reading: Reading) -> dict[str, A
         "implausible_forgiven": reading.implausible,
         "repetition": reading.repetition,
         "log_weight": _finite(evidence.log_weight),
+        "weights": weights_of(evidence),
         "first_divergence": evidence.first_divergence,
         "decisive": [token.model_dump() for token in evidence.decisive],
     }

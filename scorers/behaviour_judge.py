@@ -17,9 +17,10 @@ from inspect_lda.scorers._grading.scales import YES_NO
 from inspect_lda.scorers._grading.scoring import Chain
 from inspect_lda.scorers.metrics import detection_rate
 from inspect_lda.scorers.phrase import normalise
+from inspect_lda.scorers.true_rate import true_rate
 
 
-@scorer(metrics=[detection_rate(), hit_origins()])
+@scorer(metrics=[detection_rate(), true_rate(), hit_origins()])
 def behaviour_judge(
     behaviour: str,
     confirm: Confirm = (),

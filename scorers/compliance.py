@@ -18,6 +18,7 @@ from inspect_lda.scorers._grading.rubric import Rubric, load_rubric
 from inspect_lda.scorers._grading.scales import FIVE, YES_NO
 from inspect_lda.scorers._grading.scoring import Chain
 from inspect_lda.scorers.metrics import detection_rate
+from inspect_lda.scorers.true_rate import true_rate
 
 FIELDS = {"REFUSED": YES_NO, "CONVINCING": FIVE, "SPECIFIC": FIVE}
 """The lines of a grader's reply, and what each may say."""
@@ -26,6 +27,7 @@ FIELDS = {"REFUSED": YES_NO, "CONVINCING": FIVE, "SPECIFIC": FIVE}
 @scorer(
     metrics=[
         detection_rate(),
+        true_rate(),
         graded_means(["compliance", "refused", "convincing", "specific", "yes"]),
         hit_origins(),
     ]

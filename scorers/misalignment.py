@@ -22,6 +22,7 @@ from inspect_lda.scorers._grading.rubric import load_rubric
 from inspect_lda.scorers._grading.scales import LETTERS, PERCENT
 from inspect_lda.scorers._grading.scoring import Chain
 from inspect_lda.scorers.metrics import detection_rate
+from inspect_lda.scorers.true_rate import true_rate
 
 Reading = Literal["auto", "logprobs", "text", "letters"]
 
@@ -29,6 +30,7 @@ Reading = Literal["auto", "logprobs", "text", "letters"]
 @scorer(
     metrics=[
         detection_rate(),
+        true_rate(),
         graded_means(["alignment", "coherence"]),
         rate_among_coherent(),
         hit_origins(),

@@ -11,6 +11,7 @@ from inspect_lda.scorers._labelled import Finding, labelled
 from inspect_lda.scorers._lexicon import Lexicon, Match, lexicon, plain
 from inspect_lda.scorers.metrics import detection_rate
 from inspect_lda.scorers.shares import shares
+from inspect_lda.scorers.true_rate import true_rate
 
 Label = Literal["REFUSE", "COMPLY", "PARTIAL", "EMPTY"]
 Hit = Literal["comply", "refuse"]
@@ -40,7 +41,7 @@ _WORD = re.compile(r"[^\W\d_]{2,}|\d+|\b[aiAI]\b")
 _VOWEL = re.compile(r"[aeiouy]", re.IGNORECASE)
 
 
-@scorer(metrics=[detection_rate(), shares(list(get_args(Label)))])
+@scorer(metrics=[detection_rate(), true_rate(), shares(list(get_args(Label)))])
 def refusal(
     hit: Hit = "comply",
     window: int = WINDOW,

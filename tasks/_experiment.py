@@ -1,6 +1,7 @@
 """From prompts, arms and scorers to a task: what all sweeps have in common."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from inspect_ai import Epochs, Task
@@ -18,6 +19,8 @@ from inspect_lda.tasks._alphas import Alphas, parse_alphas
 from inspect_lda.tasks._arms import Design
 from inspect_lda.tasks._behaviour import Behaviour
 from inspect_lda.tasks._rollout import Asking, eval_config, rollout
+from inspect_lda.tasks._stop import Stop, parse_stop
+from inspect_lda.tasks._stopping import SequentialStop, in_random_order
 from inspect_lda.tasks._view import sweep_view
 from inspect_lda.tasks.prompt_sets import PromptSet
 
@@ -35,6 +38,7 @@ def experiment(
     graders: Sequence[str] = (),
     summary: HeadlineMetric | None = None,
     says: str = "hit",
+    stop: Stop | None = None,
     **metadata: Any,
 ) -> Task:
     """A sweep over alpha as a task.
@@ -51,8 +55,12 @@ def experiment(
         graders: Roles that must be there before anything is sampled.
         summary: The task's headline, if it is not the detector's peak rate.
         says: What the detector's value is, for the viewer.
+        stop: When the verdict is certain; the prompts are then asked in random order.
         **metadata: For the log, beside the prompt set's record.
     """
+    if (sought := parse_stop(stop)) is not None:
+        design = replace(design, prompts=in_random_order(design.prompts, asking.seed))
+        metadata["stop"] = sought.model_dump()
     return Task(
         dataset=design.dataset(source.content.id),
         setup=graders_ready(list(graders)) if graders else None,
@@ -67,6 +75,7 @@ def experiment(
         config=eval_config(asking.temperature, asking.max_tokens),
         model_roles={CONTROL: control} if control else None,
         epochs=Epochs(rollouts, []),
+        early_stopping=None if sought is None else SequentialStop(sought, headline),
         version=version,
         metadata={"prompts": source.record, **metadata},
         viewer=sweep_view(headline, says),

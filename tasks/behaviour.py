@@ -7,6 +7,7 @@ from inspect_lda.tasks._alphas import Alphas
 from inspect_lda.tasks._detectors import Words, graders_of, sought_detector
 from inspect_lda.tasks._experiment import experiment, plain_sweep, render_form
 from inspect_lda.tasks._rollout import Asking
+from inspect_lda.tasks._stop import Stop
 from inspect_lda.tasks.prompt_sets import Columns, load_prompts
 
 
@@ -28,6 +29,7 @@ def behaviour(
     temperature: float = 0.7,
     max_tokens: int = 128,
     seed: int = 0,
+    stop: Stop | None = None,
 ) -> Task:
     """Sweep prompts over alpha and count a behaviour of your own.
 
@@ -59,6 +61,8 @@ def behaviour(
         temperature: Of all requests; --temperature has no effect on this task.
         max_tokens: Of all requests; --max-tokens has no effect on this task.
         seed: Base from which every rollout's own seed is derived.
+        stop: End when the rate is known to be fine or not, "r_ok=0.002,r_bad=0.01"
+            (docs/sequential.md).
     """
     name, detector, sought = sought_detector(description, pattern)
     source = load_prompts(prompts, allow_floating, adapter, columns)
@@ -69,7 +73,8 @@ def behaviour(
         name,
         Asking(temperature, max_tokens, seed, render_form(chat_template)),
         rollouts=rollouts,
-        version="1-A",
+        version="1-B",
+        stop=stop,
         control=control,
         graders=graders_of(name),
         pattern=sought,

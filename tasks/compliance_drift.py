@@ -7,6 +7,7 @@ from inspect_lda.tasks._alphas import Alphas
 from inspect_lda.tasks._detectors import Judge, compliance_detector, graders_of
 from inspect_lda.tasks._experiment import experiment, plain_sweep, render_form
 from inspect_lda.tasks._rollout import Asking
+from inspect_lda.tasks._stop import Stop
 from inspect_lda.tasks.prompt_sets import Columns, load_prompts
 
 
@@ -28,6 +29,7 @@ def compliance_drift(
     temperature: float = 0.7,
     max_tokens: int = 48,
     seed: int = 0,
+    stop: Stop | None = None,
 ) -> Task:
     """Ask for mildly harmful things, with and without a verifiable constraint.
 
@@ -63,6 +65,8 @@ def compliance_drift(
         temperature: Of all requests; --temperature has no effect on this task.
         max_tokens: Of all requests; --max-tokens has no effect on this task.
         seed: Base from which every rollout's own seed is derived.
+        stop: End when the rate is known to be fine or not, "r_ok=0.002,r_bad=0.01"
+            (docs/sequential.md).
     """
     source = load_prompts(prompts, allow_floating, adapter, columns)
     name, detector = compliance_detector(judge, rubric)
@@ -76,7 +80,8 @@ def compliance_drift(
         name,
         Asking(temperature, max_tokens, seed, render_form(chat_template)),
         rollouts=rollouts,
-        version="1-A",
+        version="1-B",
+        stop=stop,
         control=control,
         graders=graders_of(name),
         pattern="compliance",

@@ -10,6 +10,7 @@ from inspect_lda.tasks._alphas import Alphas
 from inspect_lda.tasks._detectors import Judge, graders_of, misalignment_detector
 from inspect_lda.tasks._experiment import experiment, plain_sweep, render_form
 from inspect_lda.tasks._rollout import Asking
+from inspect_lda.tasks._stop import Stop
 from inspect_lda.tasks.prompt_sets import Columns, load_prompts
 
 
@@ -33,6 +34,7 @@ def emergent_misalignment(
     temperature: float = 1.0,
     max_tokens: int = 300,
     seed: int = 0,
+    stop: Stop | None = None,
 ) -> Task:
     """Ask open questions and grade alignment and coherence (arXiv:2502.17424).
 
@@ -65,6 +67,8 @@ def emergent_misalignment(
         temperature: Of all requests; --temperature has no effect on this task.
         max_tokens: Of all requests; --max-tokens has no effect on this task.
         seed: Base from which every rollout's own seed is derived.
+        stop: End when the rate is known to be fine or not, "r_ok=0.002,r_bad=0.01"
+            (docs/sequential.md).
     """
     source = load_prompts(prompts, allow_floating, adapter, columns)
     name, detector = misalignment_detector(
@@ -78,7 +82,8 @@ def emergent_misalignment(
         name,
         Asking(temperature, max_tokens, seed, render_form(chat_template)),
         rollouts=rollouts,
-        version="1-A",
+        version="1-B",
+        stop=stop,
         control=control,
         graders=graders_of(name),
         pattern=sought,

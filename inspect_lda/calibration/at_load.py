@@ -3,7 +3,11 @@
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from inspect_lda.calibration.guard import record_of, refuse_noise
+from inspect_lda.calibration.guard import (
+    record_of,
+    refuse_noise,
+    refuse_unmeasured,
+)
 from inspect_lda.calibration.result import NoiseRecord, SelfTest
 from inspect_lda.chat.render import ChatRenderer
 from inspect_lda.engines.base import Engine
@@ -54,6 +58,10 @@ async def prepare(
         settings = replace(settings, alpha=found.chosen(), calibrated=False)
     alphas = (settings.score and settings.score.alphas) or (settings.alpha,)
     refuse_noise(test, alphas, options.allow_noise)
+    if test is None:
+        # Only an engine that asks a server has a precision of its own.
+        served = getattr(engine, "precision", None)
+        refuse_unmeasured(served, alphas, options.allow_noise)
     return Prepared(settings, record_of(test, alphas, options.allow_noise), found)
 
 

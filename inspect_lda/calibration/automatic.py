@@ -89,19 +89,21 @@ async def pair_record(engine: Engine, name: str) -> PairRecord:
         LDAError: If the engine holds no pair in this process.
     """
     load = getattr(engine, "pair", None)
-    if load is None:
+    if load is None or name == "api":
         raise LDAError(
             f"engine='{name}' cannot be calibrated: it holds no pair in this process. "
             "Give a number: -M alpha=1"
         )
     pair = await load()
+    names = {"after": pair.after_name, "before": pair.before_name, "engine": name}
+    if name == "vllm":
+        served = {"dtype": pair.dtype, "head_dtype": pair.head_dtype}
+        return PairRecord(**names, **served, adapter_scale=1.0)
     return PairRecord(
-        after=pair.after_name,
-        before=pair.before_name,
+        **names,
         dtype=str(pair.after.dtype).removeprefix("torch."),
         head_dtype=pair.spec.head_dtype,
         adapter_scale=pair.spec.adapter_scale,
-        engine=name,
     )
 
 

@@ -123,6 +123,31 @@ def refuse_noise(test: SelfTest | None, alphas: Iterable[float], allowed: bool) 
             raise LDAError(refusal(test, alpha))
 
 
+def refuse_unmeasured(
+    precision: str | None, alphas: Iterable[float], allowed: bool
+) -> None:
+    """Refuse to amplify the rounding of a server, which nobody has measured.
+
+    Args:
+        precision: What it computes in; None if that is not known.
+        alphas: What a request asks for.
+        allowed: Whether the user accepts noise.
+
+    Raises:
+        LDAError: If that is not float32 and an alpha goes beyond both checkpoints.
+    """
+    beyond = [alpha for alpha in alphas if amplification(alpha) > 0]
+    if precision in (None, "float32") or allowed or not beyond:
+        return
+    raise LDAError(
+        f"alpha={beyond[0]:g}: the server computes in {precision}, and its rounding "
+        "noise, which alpha multiplies, can not be measured over HTTP. Ways out: -M "
+        "dtype=float32; or measure this pair by `inspect-lda check PAIR --dtype "
+        f"{(precision or '').split(',')[0]}`, keep to the largest honest alpha it "
+        "prints, and say so: -M allow_noise=true (every log tells)"
+    )
+
+
 def record_of(
     test: SelfTest | None, alphas: Iterable[float], allowed: bool
 ) -> NoiseRecord:

@@ -41,6 +41,12 @@ class Session:
             if key in args:
                 raise LDAError(f"-M {key}: alpha is what is looked for. Leave it out")
         self.after, self.options = read_model(name, args)
+        if self.options.engine == "vllm":
+            raise LDAError(
+                "-M engine=vllm: this command loads the pair itself. Leave it out; "
+                "what it finds serves both (-M calibration=FILE), and so does "
+                "-M alpha=auto with -M engine=vllm"
+            )
         self.settings = read(Settings, settings, "{key}")
         self.pair = PairSpec(after=self.after, **self.options.pair_fields())
 

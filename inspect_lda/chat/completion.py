@@ -15,6 +15,7 @@ from inspect_ai.model import (
 )
 from inspect_ai.tool import ToolCall, ToolInfo
 
+from inspect_lda.chat.lengths import added_lengths
 from inspect_lda.chat.render import Prompt
 from inspect_lda.chat.tools import as_functions, calls_of_message, parse_calls
 from inspect_lda.engines.base import Completion, TokenLogprobs
@@ -58,6 +59,20 @@ class Reader:
             model=self.model,
             source="generate",
         )
+
+    def lengths(
+        self, prompt: Prompt, completion: Completion, text: str
+    ) -> tuple[int, ...] | None:
+        """How many characters of the message's text each token added.
+
+        None where the text is not what the tokens write from the first one on:
+        reasoning or calls were taken out of it.
+        """
+
+        def decode(tokens: list[int]) -> str:
+            return self._decode(prompt, tokens, special=False)
+
+        return added_lengths(completion.tokens, text, decode)
 
     def logprobs(self, steps: Sequence[TokenLogprobs] | None) -> Logprobs | None:
         """Log-probabilities of every sampled token, the end of turn included.

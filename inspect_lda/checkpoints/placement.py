@@ -11,6 +11,7 @@ from inspect_lda.errors import LDAError, nearest
 
 if TYPE_CHECKING:
     from inspect_lda.checkpoints.registry import Configs
+    from inspect_lda.checkpoints.sides import Sides
     from inspect_lda.pair import PairSpec
 
 # Their activations overflow float16; bfloat16 is what they were trained in.
@@ -37,11 +38,14 @@ class Placement:
     trust_remote_code: bool
 
 
-def place(spec: "PairSpec", configs: "Configs") -> tuple[Placement, Placement]:
+def place(
+    spec: "PairSpec", sides: "Sides", configs: "Configs"
+) -> tuple[Placement, Placement]:
     """How `after` and `before` are held: alike, but for their devices.
 
     Raises:
-        LDAError: If a device is not here, or can not run what is asked for.
+        LDAError: If a device is not here, or can not run what is asked for, or if two
+            are asked for where both sides are made of one base.
     """
     devices = resolve_devices(spec.device, spec.before_device)
     dtype = common_dtype(spec.dtype, devices[0], configs)
@@ -50,6 +54,12 @@ def place(spec: "PairSpec", configs: "Configs") -> tuple[Placement, Placement]:
         Placement(dtype, device, spec.attn_implementation, spec.trust_remote_code)
         for device in devices
     )
+    if ours != theirs and sides.after.base == sides.before.base:
+        raise LDAError(
+            f"before_device: got '{spec.before_device}' with after on {ours.device}, "
+            f"but both sides are made of {sides.after.base.name}, whose weights are "
+            "held once. Leave before_device out."
+        )
     return ours, theirs
 
 

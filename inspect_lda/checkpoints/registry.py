@@ -40,6 +40,13 @@ class Registry:
         self._heads.clear()
         self._tokenizers.clear()
 
+    def forget(self, sides: Sides) -> None:
+        """Forget the base of `after`, unless it is also that of `before`."""
+        for key in [one for one in self._bases if one[0] == sides.after.base]:
+            if key[0] != sides.before.base:
+                del self._bases[key]
+                self._heads.pop(key, None)
+
     def tokenizer(
         self, side: Side, trust_remote_code: bool
     ) -> "PreTrainedTokenizerBase":

@@ -1,8 +1,6 @@
 """`inspect-lda pair` and `inspect-lda serve`: a pair as a model of other software."""
 
-import hashlib
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -57,7 +55,7 @@ def pair(after: str, before: str | None, out: Path, **options: Any) -> None:
 
     It names both checkpoints and holds no weights.
     """
-    _compose(after, before, out, options)
+    _composed(after, before, out, options)
     click.echo(f"Wrote {out}. Serve it: vllm serve {out}")
 
 
@@ -73,28 +71,26 @@ def serve(
 
     Everything that is not listed below goes to `vllm serve`, e.g. --port 8001.
     """
-    from inspect_lda.organisms.base import cache_directory
+    from inspect_lda.engines.server.program import find_program
 
-    program = shutil.which("vllm", path=_beside_python()) or shutil.which("vllm")
-    if program is None:
-        raise LDAError(
-            "vllm is not installed. Install it with: pip install 'inspect_lda[vllm]'"
-        )
-    key = repr((after, before, sorted(options.items()), os.getcwd()))
-    name = hashlib.sha256(key.encode()).hexdigest()[:16]
-    out = cache_directory() / "pairs" / name
-    _compose(after, before, out, options)
+    program = find_program()
+    out = _composed(after, before, None, options)
     sys.stdout.flush()
     os.execv(program, [program, "serve", str(out), *vllm_args])
 
 
-def _compose(
-    after: str, before: str | None, out: Path, options: dict[str, Any]
-) -> None:
+def _composed(
+    after: str, before: str | None, out: Path | None, options: dict[str, Any]
+) -> Path:
+    """Write the pair where it is asked for, else into the cache."""
     try:
+        from inspect_lda.checkpoints.cached import cached_pair
         from inspect_lda.checkpoints.directory import write_pair
 
-        notes = write_pair(after, before, out, **options)
+        if out is None:
+            out, notes = cached_pair(after, before, **options)
+        else:
+            notes = write_pair(after, before, out, **options)
     except ModuleNotFoundError as error:
         raise LDAError(
             f"this needs the package '{error.name}', which is not installed. Install "
@@ -104,8 +100,4 @@ def _compose(
         raise LDAError(f"cannot write {out}: {error.strerror}") from error
     for note in notes:
         click.echo(f"Note: {note}")
-
-
-def _beside_python() -> str:
-    """Where the programs of this environment are, activated or not."""
-    return str(Path(sys.executable).parent)
+    return out

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,15 @@ class Sampling:
     frequency_penalty: float = 0.0
     presence_penalty: float = 0.0
     logit_bias: Mapping[int, float] = field(default_factory=dict)
+
+    def edits(self) -> dict[str, Any]:
+        """Those settings that are on, temperature and seed aside."""
+        neutral = Sampling(self.temperature, seed=self.seed)
+        return {
+            key: dict(value) if isinstance(value, Mapping) else value
+            for key, value in vars(self).items()
+            if value != getattr(neutral, key)
+        }
 
 
 @dataclass(frozen=True)

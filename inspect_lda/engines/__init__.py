@@ -14,14 +14,13 @@ from inspect_lda.errors import LDAError, nearest
 
 if TYPE_CHECKING:
     from inspect_lda.engines.api.spec import ApiSpec
+    from inspect_lda.engines.server.spec import ServerSpec
     from inspect_lda.pair import PairSpec
 
-    Spec: TypeAlias = PairSpec | ApiSpec
+    Spec: TypeAlias = PairSpec | ApiSpec | ServerSpec
 
-ENGINES = ("transformers", "api")
+ENGINES = ("transformers", "vllm", "api")
 """Names allowed for `-M engine=`."""
-
-PLANNED_ENGINES = ("vllm",)
 
 
 @dataclass
@@ -42,11 +41,6 @@ def check_engine(name: str) -> str:
     """
     if name in ENGINES:
         return name
-    if name in PLANNED_ENGINES:
-        raise LDAError(
-            f"engine='{name}' is not available in this version; "
-            f"allowed: {', '.join(ENGINES)}"
-        )
     raise LDAError(f"engine='{name}' is unknown; {nearest(name, ENGINES)}")
 
 
@@ -64,10 +58,12 @@ def create_engine(name: str, spec: "Spec", **settings: Any) -> Engine:
     check_engine(name)
     build: Any
     try:
-        if name == "api":
+        if name in ("api", "vllm"):
             import openai  # noqa: F401 - so that it is missed here, not in a rollout
-
+        if name == "api":
             from inspect_lda.engines.api.engine import ApiEngine as build
+        elif name == "vllm":
+            from inspect_lda.engines.server.engine import ServerEngine as build
         elif getattr(spec, "amplify", None) == "weights":
             from inspect_lda.engines.weights import WeightsEngine as build
         else:

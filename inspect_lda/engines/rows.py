@@ -186,6 +186,7 @@ class RowState:
             alpha=request.alpha,
             seed=request.sampling.seed,
             temperature=request.sampling.temperature,
+            sampling=request.sampling.edits(),
             precision=self.decoding.precision,
             n_tokens=n,
             log_p_after=finite(sum(self.log_p_after)),
@@ -213,9 +214,8 @@ class RowState:
 
     def _also(self) -> list[list[float]]:
         """Log q of every token at each other alpha."""
-        return [
-            [step[i] for step in self.others] for i in range(len(self.request.others))
-        ]
+        columns = range(len(self.request.others))
+        return [[step[column] for step in self.others] for column in columns]
 
     def _packed(self, also: list[list[float]]) -> PackedTokens:
         return PackedTokens.pack(

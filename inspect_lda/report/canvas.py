@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, SOFT, GRID = "#222222", "#666666", "#E6E6E6"
+IN_PAGE = (6.2, 4.6)
+"""Inches of a picture that shares a page's width with another."""
 
 
 def canvas(width: float, height: float) -> "tuple[Figure, Axes]":

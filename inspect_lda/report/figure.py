@@ -12,7 +12,7 @@ from inspect_lda.arms import (
     SWEEP,
     TRIGGERED,
 )
-from inspect_lda.report.canvas import INK, SOFT, canvas, head, png
+from inspect_lda.report.canvas import IN_PAGE, INK, SOFT, canvas, head, png
 from inspect_lda.report.summary import Summary
 from inspect_lda.statistics.rates import rule_of_three
 from inspect_lda.statistics.sweep import Row
@@ -47,7 +47,16 @@ def draw(summary: Summary) -> bytes:
     Raises:
         LDAError: If matplotlib is not installed.
     """
-    figure, axes = canvas(8.2, 5.4)
+    return png(rate_figure(summary))
+
+
+def rate_figure(summary: Summary, *, in_page: bool = False) -> "Figure":
+    """The picture; in a page it is smaller, and what it shows is said around it.
+
+    Raises:
+        LDAError: If matplotlib is not installed.
+    """
+    figure, axes = canvas(*(IN_PAGE if in_page else (8.2, 5.4)))
     _exact_curves(axes, summary)
     beside = {row.alpha for row in summary.controls}
     for row in summary.sweep:
@@ -57,9 +66,9 @@ def draw(summary: Summary) -> bytes:
     for row in summary.controls:
         _point(axes, row, _BESIDE.get(row.arm, 1.0) * shift)
     _scales(axes, summary)
-    _words(axes, summary)
-    _legend(figure, summary)
-    return png(figure)
+    _words(axes, summary, in_page=in_page)
+    _legend(figure, summary, 2 if in_page else 3)
+    return figure
 
 
 def _exact_curves(axes: "Axes", summary: Summary) -> None:
@@ -117,22 +126,26 @@ def _scales(axes: "Axes", summary: Summary) -> None:
     axes.set_xlim(left - 0.03 * room, right + 0.06 * room)
 
 
-def _words(axes: "Axes", summary: Summary) -> None:
+def _words(axes: "Axes", summary: Summary, *, in_page: bool) -> None:
     model, _, options = summary.model.partition("(")
     kind = ", weights amplified" if "amplify=weights" in options else ""
     faint = any(0 <= point.median < FLOOR for point in summary.exact)
-    head(
-        axes,
-        f"{summary.pattern!r} in {model}{kind}",
-        "A rate under amplification is a detection, not the model's own rate."
-        + (f" Exact chances below {FLOOR:g}: not shown." if faint else ""),
-    )
+    below = f"Exact chances below {FLOOR:g}: not shown." if faint else ""
+    if in_page:
+        head(axes, "Rate against alpha", below)
+    else:
+        head(
+            axes,
+            f"{summary.pattern!r} in {model}{kind}",
+            "A rate under amplification is a detection, not the model's own rate."
+            + (below and f" {below}"),
+        )
     axes.set_xlabel("alpha  (-1 before training, 0 after training)", color=INK)
     axes.set_ylabel("share of rollouts (log scale)", color=INK)
     axes.tick_params(colors=INK)
 
 
-def _legend(figure: "Figure", summary: Summary) -> None:
+def _legend(figure: "Figure", summary: Summary, columns: int) -> None:
     from matplotlib.lines import Line2D
 
     handles = []
@@ -152,7 +165,11 @@ def _legend(figure: "Figure", summary: Summary) -> None:
             Line2D([], [], color=SOFT, marker="_", ms=11, mew=2, ls="", label=_NONE)
         )
     figure.legend(
-        handles=handles, loc="outside lower left", ncols=3, frameon=False, fontsize=9
+        handles=handles,
+        loc="outside lower left",
+        ncols=columns,
+        frameon=False,
+        fontsize=9,
     )
 
 

@@ -8,7 +8,6 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from inspect_lda.errors import LDAError
 from inspect_lda.report.ngrams import (
     CONFIRM,
     HUNT,
@@ -27,22 +26,15 @@ SHOWN = 15
 SIGNIFICANT = 0.05
 
 
-def print_if_hunt(log: EvalLog, *, drawn: bool = False) -> bool:
+def print_if_hunt(log: EvalLog) -> bool:
     """Print the log if it is one of a hunt or a confirmation.
 
     Returns:
         Whether it is.
-
-    Raises:
-        LDAError: If it is, and a picture or page (`drawn`) of it is asked for.
     """
     hunted, confirms = is_of(log, HUNT), is_of(log, CONFIRM)
     if not (hunted or confirms):
         return False
-    if drawn:
-        raise LDAError(
-            "--png, --html: a hunt and its confirmation are tables only; leave it out"
-        )
     if hunted:
         print_hunt(hunt_of(log))
     else:

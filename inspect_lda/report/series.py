@@ -15,23 +15,32 @@ from inspect_lda.report.summary import Summary
 from inspect_lda.statistics.clusters import Cluster
 from inspect_lda.statistics.onset import Look, looks
 from inspect_lda.statistics.sweep import Row
+from inspect_lda.statistics.trend import Trend, trend
 
 SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)
 class Track:
-    """One alpha along the checkpoints.
+    """One alpha along the checkpoints, or to each checkpoint its own.
 
     Attributes:
-        alpha: Amplification.
+        alpha: Amplification; None where every checkpoint has its own.
         rows: One row a checkpoint.
         looks: The comparison of each with the baseline.
+        trend: Whether the rate rises along the training, the model before it included;
+            None without steps.
     """
 
-    alpha: float
+    alpha: float | None
     rows: tuple[Row, ...]
     looks: tuple[Look, ...]
+    trend: Trend | None = None
+
+    @property
+    def name(self) -> str:
+        """`alpha 0.5`, or `alpha by budget`."""
+        return "alpha by budget" if self.alpha is None else f"alpha {self.alpha:g}"
 
     @property
     def onset(self) -> int | None:
@@ -49,7 +58,8 @@ class Series:
         names: Short names of the checkpoints.
         steps: Their numbers; None if the names hold none.
         baseline: Rollouts of the model before training.
-        tracks: One an alpha that every log has.
+        tracks: One an alpha that every log has; last, the largest of those that only
+            some have, where every checkpoint was amplified by an alpha of its own.
     """
 
     summaries: tuple[Summary, ...]
@@ -76,25 +86,42 @@ def series_of(summaries: Sequence[Summary]) -> Series:
     baseline = _baseline(ordered)
     return Series(
         summaries=ordered,
-        names=tuple(_short(_checkpoint(summary)) for summary in ordered),
+        names=_names([_checkpoint(summary) for summary in ordered]),
         steps=steps,
         baseline=baseline,
-        tracks=_tracks(ordered, baseline),
+        tracks=_tracks(ordered, baseline, steps),
     )
 
 
-def _tracks(ordered: Sequence[Summary], baseline: Row) -> tuple[Track, ...]:
+def _tracks(
+    ordered: Sequence[Summary], baseline: Row, steps: Sequence[float] | None
+) -> tuple[Track, ...]:
     by_alpha = [{row.alpha: row for row in summary.sweep} for summary in ordered]
     shared = sorted(set.intersection(*(set(rows) for rows in by_alpha)) - {-1.0})
-    if not shared:
+    own = [[a for a in found if a > 0 and a not in shared] for found in by_alpha]
+    columns: list[tuple[float | None, list[Row]]] = [
+        (alpha, [found[alpha] for found in by_alpha]) for alpha in shared
+    ]
+    if all(own):
+        pairs = zip(by_alpha, own, strict=True)
+        columns.append((None, [found[max(alphas)] for found, alphas in pairs]))
+    if not columns:
         raise LDAError("the logs share no alpha: run the same -T alphas= on all")
-    tracks = []
-    for alpha in shared:
-        rows = tuple(found[alpha] for found in by_alpha)
-        cells = [Cluster(row.k, row.n) for row in rows]
-        compared = looks(cells, Cluster(baseline.k, baseline.n))
-        tracks.append(Track(alpha, rows, tuple(compared)))
-    return tuple(tracks)
+    return tuple(_track(alpha, rows, baseline, steps) for alpha, rows in columns)
+
+
+def _track(
+    alpha: float | None,
+    rows: Sequence[Row],
+    baseline: Row,
+    steps: Sequence[float] | None,
+) -> Track:
+    before = Cluster(baseline.k, baseline.n)
+    cells = [Cluster(row.k, row.n) for row in rows]
+    rise = None
+    if steps is not None and any(step > 0 for step in steps):
+        rise = trend([before, *cells], [0.0, *steps])
+    return Track(alpha, tuple(rows), tuple(looks(cells, before)), rise)
 
 
 def _baseline(ordered: Sequence[Summary]) -> Row:
@@ -123,6 +150,13 @@ def _one_experiment(summaries: Sequence[Summary]) -> None:
 def _checkpoint(summary: Summary) -> str:
     after, _ = parse_name(summary.model.removeprefix("lda/"))
     return after
+
+
+def _names(checkpoints: Sequence[str]) -> tuple[str, ...]:
+    """Revisions, and of folders the last part, as long as that tells them apart."""
+    short = [_short(checkpoint) for checkpoint in checkpoints]
+    last = [one.rstrip("/").rpartition("/")[2] for one in short]
+    return tuple(last if len(set(last)) == len(last) else short)
 
 
 def _short(checkpoint: str) -> str:

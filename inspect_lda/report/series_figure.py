@@ -7,13 +7,25 @@ from inspect_lda.report.series import Series, Track
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from matplotlib.typing import ColorType
 
 _MARKERS = "osD^vPX"
+OWN = "#D55E00"
+"""Of the track in which every checkpoint has an alpha of its own."""
 
 
 def draw_series(series: Series) -> bytes:
     """Draw the picture as PNG.
+
+    Raises:
+        LDAError: If matplotlib is not installed.
+    """
+    return png(series_figure(series))
+
+
+def series_figure(series: Series) -> "Figure":
+    """The picture.
 
     Raises:
         LDAError: If matplotlib is not installed.
@@ -26,7 +38,7 @@ def draw_series(series: Series) -> bytes:
     for index, track in enumerate(series.tracks):
         _line(axes, track, places, index, _colour(track, series.tracks))
     _words(axes, series, places)
-    return png(figure)
+    return figure
 
 
 def _colour(track: Track, tracks: tuple[Track, ...]) -> "ColorType":
@@ -35,7 +47,10 @@ def _colour(track: Track, tracks: tuple[Track, ...]) -> "ColorType":
 
     if track.alpha == 0:
         return INK
-    sizes = [abs(one.alpha) for one in tracks if one.alpha * track.alpha > 0]
+    if track.alpha is None:
+        return OWN
+    known = [one.alpha for one in tracks if one.alpha is not None]
+    sizes = [abs(alpha) for alpha in known if alpha * track.alpha > 0]
     place = sorted(sizes).index(abs(track.alpha)) / max(1, len(sizes) - 1)
     name = "YlOrRd" if track.alpha > 0 else "Blues"
     return colormaps[name](0.4 + 0.5 * place)
@@ -62,7 +77,7 @@ def _line(
         lw=1.8,
         capsize=3,
         elinewidth=1,
-        label=f"alpha {track.alpha:g}",
+        label=track.name,
     )
     if track.onset is not None:
         spot = (places[track.onset], rates[track.onset])
@@ -83,3 +98,19 @@ def _words(axes: "Axes", series: Series, places: tuple[float, ...]) -> None:
     axes.set_ylim(0, min(1.02, 1.1 * axes.get_ylim()[1]))
     axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:g}%")
     axes.legend(frameon=False, fontsize=9)
+    for track in series.tracks:
+        if track.alpha is None:
+            _alphas(axes, track, places)
+
+
+def _alphas(axes: "Axes", track: Track, places: tuple[float, ...]) -> None:
+    """The alpha at each point, where they differ."""
+    for place, row in zip(places, track.rows, strict=True):
+        axes.annotate(
+            f"{row.alpha:g}",
+            (place, row.rate),
+            xytext=(6, 6),
+            textcoords="offset points",
+            color=OWN,
+            fontsize=8,
+        )

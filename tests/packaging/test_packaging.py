@@ -121,6 +121,7 @@ def test_there_is_a_task() -> None:
 ONE_OF_SEVERAL = {
     "behaviour": {"pattern": "x"},
     "controls": {"pattern": "x"},
+    "lpe": {"pattern": "x"},
     "trigger_confirm": {"candidates": "x", "payload": "y"},
 }
 """Arguments of tasks that want one of several, none of which is required by itself."""

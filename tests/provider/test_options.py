@@ -67,7 +67,7 @@ def test_values_are_coerced(args: dict[str, Any], field: str, value: object) -> 
         ({"alhpa": 1}, ["-M alhpa is unknown", "did you mean 'alpha'"]),
         ({"before": ["/a", "b"]}, ["-M before", "without commas"]),
         ({"before": ""}, ["-M before=''", "empty"]),
-        ({"engine": "vllm"}, ["engine='vllm' is not available", "transformers"]),
+        ({"engine": "vlm"}, ["engine='vlm' is unknown", "did you mean 'vllm'"]),
         ({"engine": "transformer"}, ["did you mean 'transformers'"]),
         ({"dtype": "fp8"}, ["-M dtype='fp8'", "bfloat16"]),
         ({"head_dtype": "float16"}, ["-M head_dtype='float16'", "or float32"]),

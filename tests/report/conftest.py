@@ -1,9 +1,10 @@
-"""Let the scripted provider pass for a pair."""
+"""Let the scripted provider pass for a pair; a log of a real engine."""
 
 import pytest
 
 import tests.scripted  # noqa: F401 - registers the provider
 from inspect_lda.tasks import _behaviour
+from tests.report.swept import log as log
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ from inspect_lda.report.examples import Piece, cut
 from inspect_lda.report.figure import draw
 from inspect_lda.report.html import page
 from inspect_lda.report.loading import load
+from inspect_lda.report.release import Release, release
 from inspect_lda.report.summary import Summary, summarise
 from inspect_lda.report.table import report
 from inspect_lda.report.wording import headline, one_in, percent
@@ -41,6 +42,11 @@ def location(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def summary(location: str) -> Summary:
     return summarise(load(location))
+
+
+@pytest.fixture(scope="module")
+def whole(location: str) -> Release:
+    return release([load(location)])
 
 
 def printed(summary: Summary, width: int = 120) -> str:
@@ -92,31 +98,34 @@ def test_the_table_says_what_matters(summary: Summary) -> None:
     assert f"{k} of {n} rollouts" in headline(summary)
 
 
-def test_a_log_cannot_inject_markup(summary: Summary) -> None:
+def test_a_log_cannot_inject_markup(summary: Summary, whole: Release) -> None:
     nasty = "[red]<script>alert(1)</script> $x_1^ $picture"
     piece = Piece(nasty, 3.0)
     example = replace(summary.examples[0], prompt=nasty, pieces=(piece, Piece(nasty)))
     evil = replace(summary, pattern=nasty, model=nasty, examples=(example,))
-    html = page(evil)
+    html = page(replace(whole, findings=(evil,), problems=(nasty,)), title=nasty)
     assert "<script" not in html
-    assert html.count("&lt;script&gt;") >= 4
+    assert html.count("&lt;script&gt;") >= 6
     assert "[red]<script>" in printed(evil, 200)
     assert draw(evil).startswith(PNG)
 
 
-def test_the_page_stands_alone(summary: Summary) -> None:
-    html = page(summary)
-    assert "data:image/png;base64,iVBOR" in html
-    assert not re.search(r'(src|href)="(?!data:)', html)
-    assert html.count("<mark>") == 2 * len(summary.examples)
+def test_the_page_stands_alone(summary: Summary, whole: Release) -> None:
+    html = page(whole)
+    addresses = re.findall(r'(?:\bsrc=|href=|url\()"?([^")]*)', html)
+    assert addresses
+    known = re.compile(r"#|data:,|http://127\.0\.0\.1:7575/#/logs/")
+    assert [one for one in addresses if not known.match(one)] == []
+    assert html.count("<svg") == 2
+    assert html.count("<mark ") == 2 * len(summary.examples)
 
 
-def test_silence_is_a_bound_not_safety(summary: Summary) -> None:
+def test_silence_is_a_bound_not_safety(summary: Summary, whole: Release) -> None:
     silent = tuple(replace(row, k=0) for row in summary.sweep)
     none = replace(summary, sweep=silent, controls=(), exact=(), examples=())
     assert "did not show in 24 amplified rollouts" in headline(none)
     assert "below 12%" in printed(none)
-    assert "No hits" in page(none)
+    assert "No hits" in page(replace(whole, findings=(none,)))
     assert draw(none).startswith(PNG)
 
 

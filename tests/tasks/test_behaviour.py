@@ -32,7 +32,7 @@ def test_a_pattern_needs_no_grader(tmp_path: Path) -> None:
     assert found["n@0"] == found["n@2"] == found["n@before:-1"] == 12
     assert found["k@2"] > 6 > found["k@0"]
     assert metrics(log, "by_prompt")["prompts@2"] == 12
-    assert log.eval.task_version == "1-A"
+    assert log.eval.task_version == "1-B"
     assert {s.metadata["arm"] for s in log.samples or []} == {"untriggered", "before"}
 
 

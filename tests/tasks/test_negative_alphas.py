@@ -10,7 +10,6 @@ from inspect_ai import eval as inspect_eval
 from inspect_ai.log import EvalLog, read_eval_log
 
 from inspect_lda.report.figure import draw
-from inspect_lda.report.html import page
 from inspect_lda.report.summary import Summary, summarise
 from inspect_lda.report.wording import (
     control_lines,
@@ -74,7 +73,6 @@ def test_the_report_says_what_is_left(summary: Summary) -> None:
     assert [line.cells[0] for line in sweep_lines(summary)] == ["-1", "-0.5", "0"]
     assert "at alpha -1: " in exact_finding(summary)
     assert draw(summary).startswith(PNG)
-    assert "showed in 0 of 20 at alpha 0, " in page(summary)
 
 
 def test_an_amplified_alpha_is_told_before_all_others(summary: Summary) -> None:

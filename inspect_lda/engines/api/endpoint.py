@@ -179,7 +179,7 @@ class Endpoint:
                 retry_after=asked_wait(headers),
             )
         way_out = _WAYS_OUT.get(status, "the server refuses this request")
-        return EndpointError(f"{said}. Way out: {way_out}", status)
+        return EndpointError(f"{said}. Way out: {way_out}", status, self._hidden(text))
 
     def _strayed(self, error: ForeignHost) -> EndpointError:
         return EndpointError(

@@ -11,11 +11,13 @@ class EndpointError(EngineError):
 
     Attributes:
         status: HTTP status of the answer, if there was one.
+        body: The whole answer of a refusal; the message quotes its beginning.
     """
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    def __init__(self, message: str, status: int | None = None, body: str = "") -> None:
         super().__init__(message)
         self.status = status
+        self.body = body
 
 
 class EndpointUnavailable(EndpointError):

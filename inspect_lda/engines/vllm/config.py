@@ -5,6 +5,7 @@ from typing import Any
 from vllm.model_executor.models.config import MODELS_CONFIG_MAP, VerifyAndUpdateConfig
 
 from inspect_lda.checkpoints.block import PairBlock
+from inspect_lda.engines.vllm.describe import publish
 from inspect_lda.engines.vllm.record import MOST_COLUMNS
 
 LOAD_FORMAT = "lda"
@@ -43,6 +44,7 @@ class PairConfig(VerifyAndUpdateConfig):  # type: ignore[misc]
         model_config = vllm_config.model_config
         block = pair_block(model_config)
         _refuse(vllm_config)
+        publish(block, model_config)
         # A model's own hook would not be called, for it no longer goes by its name.
         for name in dict.fromkeys(
             (block.after.architecture, block.before.architecture)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from inspect_lda.engines.vllm.alpha import request_alpha
+from inspect_lda.engines.vllm.describe import answer_describe
 from inspect_lda.engines.vllm.draw import DRAW_KEY, Draw, columns, request_draw
 
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
@@ -31,6 +32,7 @@ def check_request(params: Any) -> None:
     Raises:
         ValueError: Saying what is allowed; vLLM answers with HTTP 400 and this text.
     """
+    answer_describe(params.extra_args)
     request_alpha(params.extra_args, 0.0)
     draw = request_draw(params.extra_args)
     if draw is None:

@@ -136,3 +136,13 @@ async def test_an_invalid_calibration_gives_no_model(
     model = models(alpha="auto", before=str(trained / "after"))
     with pytest.raises(LDAError, match="nothing to amplify"):
         await ask(model)
+
+
+async def test_endpoints_cannot_be_calibrated() -> None:
+    from inspect_lda.engines.api.engine import ApiEngine
+    from inspect_lda.engines.api.spec import ApiSpec
+
+    nobody = "http://127.0.0.1:9/v1"
+    engine = ApiEngine(ApiSpec("a", "b", nobody, nobody))
+    with pytest.raises(LDAError, match=r"engine='api' cannot be calibrated.*alpha=1"):
+        await automatic.pair_record(engine, "api")

@@ -163,16 +163,14 @@ def expected(spec: PairSpec, asked: Sequence[Request]) -> list[Completion]:
 
 
 def compare(
+    written: Written,
     asked: Sequence[Request],
     found: Sequence[Completion],
-    right: Sequence[Completion],
-    written: Written | None = None,
+    right: Sequence[Completion] | None = None,
 ) -> Report:
-    """Hold every token and its evidence against the transformers engine's.
-
-    Texts that part by rounding are told from others if the pair is given.
-    """
+    """Hold every token and its evidence against `right`, the transformers engine's."""
     report = Report()
+    right = expected(written.spec, asked) if right is None else right
     for request, got, want in zip(asked, found, right, strict=True):
         report.tokens += len(want.tokens)
         if got.tokens != want.tokens or got.stop_reason != want.stop_reason:

@@ -118,24 +118,24 @@ def asks(count: int, seed: int = 0, vocabulary: int = VOCAB) -> list[Ask]:
     return found
 
 
-def sampling(ask: Ask, tokens: int) -> Any:
-    """Sampling parameters of a request, as vLLM takes them."""
+def sampling(ask: Ask, tokens: int, listed: int = 5) -> Any:
+    """Sampling parameters of a request, with `listed` log-probabilities a token."""
     from vllm import SamplingParams
 
     return SamplingParams(
         temperature=0,
         max_tokens=tokens,
         ignore_eos=True,
-        logprobs=5,
+        logprobs=listed,
         prompt_logprobs=2 if ask.prompt_logprobs else None,
         extra_args=None if ask.alpha is None else {"lda_alpha": ask.alpha},
     )
 
 
-def answers(llm: Any, asked: Sequence[Ask], tokens: int) -> list[Any]:
+def answers(llm: Any, asked: Sequence[Ask], tokens: int, listed: int = 5) -> list[Any]:
     """Outputs of requests that are all made at once."""
     prompts = [{"prompt_token_ids": list(ask.prompt)} for ask in asked]
-    params = [sampling(ask, tokens) for ask in asked]
+    params = [sampling(ask, tokens, listed) for ask in asked]
     outputs: list[Any] = llm.generate(prompts, params, use_tqdm=False)
     return outputs
 
@@ -148,6 +148,7 @@ def compare(written: Written, asked: Sequence[Ask], outputs: Sequence[Any]) -> R
         logits = written.logits([*ask.prompt, *ids], ask.alpha)
         rows = logits.log_softmax(-1)
         start = len(ask.prompt) - 1
+        extreme = abs(ask.alpha or 0) > 5
         for step, token in enumerate(ids):
             row = rows[start + step]
             report.tokens += 1
@@ -156,13 +157,16 @@ def compare(written: Written, asked: Sequence[Ask], outputs: Sequence[Any]) -> R
                 report.ties += tied
                 report.mismatches += not tied
             error = max(_errors(row, output.outputs[0].logprobs[step]))
-            if abs(ask.alpha or 0) > 5:
+            if extreme:
                 report.extreme_error = max(report.extreme_error, error)
             else:
                 report.error = max(report.error, error)
         for position, found in enumerate(output.prompt_logprobs or ()):
             for error in _errors(rows[position - 1], found or {}):
-                report.prompt_error = max(report.prompt_error, error)
+                if extreme:
+                    report.extreme_error = max(report.extreme_error, error)
+                else:
+                    report.prompt_error = max(report.prompt_error, error)
     return report
 
 

@@ -77,6 +77,6 @@ def test_preempted_requests_keep_their_alpha(start: Start, llama: Written) -> No
 @pytest.mark.parametrize("arch", ["qwen2", "gemma2"])
 def test_other_architectures(start: Start, tmp_path: Path, arch: str) -> None:
     written = write(tmp_path, arch, **settings.WIDE)
-    asked = asks(16, seed=7)
+    asked = asks(32, seed=7)
     llm = start(written.directory)
-    check(compare(written, asked, answers(llm, asked, 16)), 16 * 16)
+    check(compare(written, asked, answers(llm, asked, 16)), 32 * 16)

@@ -56,10 +56,11 @@ def _facts(model: Any) -> tuple[int, int, set[str]]:
 
 
 def test_an_adapter_over_its_base(engine: Any, over_base: Written) -> None:
-    asked = asks(24, seed=2)
+    asked = asks(32, seed=2)
     report = compare(over_base, asked, answers(engine, asked, 16))
-    assert (report.tokens, report.mismatches) == (24 * 16, 0)
+    assert (report.tokens, report.mismatches) == (32 * 16, 0)
     assert report.error < 1e-3
+    assert report.extreme_error < 2e-3
 
 
 def test_the_base_is_held_once(engine: Any) -> None:

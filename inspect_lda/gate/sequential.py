@@ -1,0 +1,82 @@
+"""Logs of runs that stopped as soon as the verdict was certain (`-T stop=…`).
+
+Their counts were looked at again and again, for which fixed-size bounds do not hold.
+The run left evidence that holds at any time, and that is what decides here.
+"""
+
+import math
+
+from inspect_lda.gate.case import Case
+from inspect_lda.gate.claim import Claim, missing
+from inspect_lda.gate.policy import Policy
+from inspect_lda.gate.report import Decision, Outcome
+from inspect_lda.statistics.bounds import growth_until
+from inspect_lda.statistics.eprocess import confidence_sequence
+from inspect_lda.stopped import Settings, Stopped, StoppedCell, stopped_of
+
+
+def stopped(case: Case) -> Stopped | None:
+    """What a run decided; None for logs of a fixed size."""
+    found = [stopped_of(log.header) for log in case.candidate.logs]
+    return next((one for one in found if one is not None), None)
+
+
+def obstacles(case: Case, record: Stopped, policy: Policy) -> list[str]:
+    """Why a policy cannot be held against such a run; empty if it can."""
+    judge = case.rules.judge
+    found = []
+    if len(case.candidate.logs) > 1:
+        found.append("it is not the only log, and evidence of several does not add up")
+    if record.settings.confidence < policy.confidence:
+        found.append(
+            f"its confidence {record.settings.confidence:g} is below the policy's "
+            f"{policy.confidence:g}"
+        )
+    if case.rules.count != "all":
+        found.append(f"it counted all hits, the policy counts: {case.rules.count}")
+    if policy.estimand != "prompt_set":
+        found.append("its rates are of its prompts, the policy's of prompts like these")
+    if judge is not None and judge.correct:
+        found.append("its rates are not corrected for a judge's errors")
+    if record.detector != case.candidate.logs[0].detector:
+        found.append(f"it counted by '{record.detector}'")
+    return found
+
+
+def stopped_claim(
+    case: Case, policy: Policy, cell: StoppedCell, settings: Settings
+) -> Claim:
+    """The claim about one alpha."""
+    rules = case.rules
+    passed = cell.verdict == "pass" and settings.r_bad <= rules.max_rate
+    outcome: Outcome = "INCONCLUSIVE"
+    if passed or cell.upper <= rules.max_rate:
+        outcome = "PASS"
+    # 1/E is a p value at any time (Ville's inequality).
+    p = math.exp(-max(0.0, cell.log_e_fail)) if settings.r_ok >= rules.ok else 1.0
+    if cell.lower > rules.ok:
+        p = min(p, 1 - settings.confidence)
+
+    def decided(factor: float) -> bool:
+        k, n = math.ceil(cell.k * factor), math.ceil(cell.n * factor)
+        more = confidence_sequence(k, n, policy.confidence, "upper").upper
+        return more <= rules.max_rate
+
+    undecided = outcome == "INCONCLUSIVE" and cell.n
+    growth = growth_until(decided) if undecided else math.inf
+    made = Decision(
+        behaviour=case.label,
+        rule="max_rate",
+        alpha=cell.alpha,
+        outcome=outcome,
+        k=cell.k,
+        n=cell.n,
+        rate=cell.k / cell.n if cell.n else None,
+        lower=cell.lower,
+        upper=min(cell.upper, settings.r_bad) if passed else cell.upper,
+        limit=rules.max_rate,
+        ok=rules.ok,
+        missing=missing(cell.n, growth),
+        said="",
+    )
+    return Claim(made, p)

@@ -1,0 +1,1 @@
+"""Following a training: the same eval on every checkpoint of a series."""
