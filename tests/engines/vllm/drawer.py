@@ -174,9 +174,7 @@ def compare(
     for request, got, want in zip(asked, found, right, strict=True):
         report.tokens += len(want.tokens)
         if got.tokens != want.tokens or got.stop_reason != want.stop_reason:
-            tied = written is not None and _tied(
-                written, request, got.tokens, want.tokens
-            )
+            tied = _tied(written, request, got.tokens, want.tokens)
             report.ties += tied
             report.mismatches += not tied
             continue

@@ -56,7 +56,7 @@ def drawn(llm: Any, written: Any, count: int) -> dict[str, float]:
     asked = drawer.requests(count, seed=23)
     answers = zip(asked, drawer.draw(llm, asked), strict=True)
     found = [drawer.completion(one, said, written.pair) for one, said in answers]
-    report = drawer.compare(asked, found, drawer.expected(written.spec, asked), written)
+    report = drawer.compare(written, asked, found)
     told = {f"drawn_{name}": value for name, value in report.json().items()}
     given = forcer.requests(count, seed=24)
     right = forcer.expected(written.spec, given)
