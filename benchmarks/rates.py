@@ -1,6 +1,6 @@
 """Is the true rate true? Every estimator on toy models whose rate is known exactly.
 
-    python -m benchmarks.rates             # the tables in docs/rates.md, 10 minutes
+    python -m benchmarks.rates             # the tables in docs/rates.md, 4 minutes
 
 For every kind of behaviour, rate and noise, runs of 2,000 rollouts (10 prompts at 4
 alphas) are judged by `true_rate` as a user's run would be. Printed are
@@ -77,11 +77,11 @@ def coverages(found: Iterable[Cell]) -> dict[str, list[bool]]:
     named: dict[str, list[bool]] = {}
     kinds: dict[str, list[bool]] = defaultdict(list)
     for cell in found:
-        name = f"{cell.setting}, {'all alphas' if cell.pooled else 'one alpha'}"
+        evidence = "all alphas" if cell.pooled else "one alpha"
+        name = f"{cell.setting}, {evidence}"
         if len(cell.covered) >= OWN:
             named[name] = cell.covered
         else:
-            evidence = "all alphas" if cell.pooled else "one alpha"
             kinds[f"small cells, {cell.setting.kind}, {evidence}"] += cell.covered
     rest: list[bool] = []
     for name, covered in kinds.items():

@@ -12,7 +12,7 @@ from inspect_ai.model import Model, get_model
 from inspect_lda.calibration.found import Calibration, read
 from inspect_lda.errors import LDAError
 from inspect_lda.naming import parse_name
-from inspect_lda.tasks._behaviour import require_lda
+from inspect_lda.tasks._behaviour import NO_MODEL, require_lda
 
 
 def calibrated_alphas(path: Path) -> tuple[float, ...]:
@@ -58,6 +58,8 @@ def _names() -> tuple[str, str] | None:
     try:
         model = get_model()
     except ValueError:
+        return None
+    if str(model) == NO_MODEL:  # left behind by an eval without a model
         return None
     require_lda(model)
     return _sides(model)

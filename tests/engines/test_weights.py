@@ -122,7 +122,8 @@ async def test_evidence_at_a_checkpoint_is_that_of_amplified_logits(
         )
         assert ours.tokens == theirs.tokens
         assert ours.stop_reason == theirs.stop_reason
-        rest = {"decisive", "per_token", "also"}
+        assert told(ours).sampling == told(theirs).sampling
+        rest = {"decisive", "per_token", "also", "sampling"}
         expected = told(theirs).model_dump(exclude=rest)
         assert told(ours).model_dump(exclude=rest) == pytest.approx(expected, abs=1e-3)
         assert arrays(ours) == {

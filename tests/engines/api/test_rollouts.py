@@ -1,6 +1,7 @@
 """Rollouts on real servers: what they cost, and what they tell of what they lost."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -34,9 +35,7 @@ async def test_after_alone_where_nobody_wants_more(text_pair: ServedPair) -> Non
         await engine.generate(asked(PROMPT, max_tokens=1))
         plain = asked(PROMPT, 0.0, max_tokens=TOKENS, logit_bias=NO_EOS)
         told = await engine.generate(plain)
-        quiet = await engine.generate(
-            type(plain)(**{**vars(plain), "evidence": "none"})
-        )
+        quiet = await engine.generate(replace(plain, evidence="none"))
     assert quiet.tokens == told.tokens
     assert quiet.evidence is None
     assert quiet.cost is not None

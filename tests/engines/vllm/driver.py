@@ -41,7 +41,8 @@ def drive(root: Path, runner: str, **job: Any) -> dict[str, float]:
         timeout=400,
     )
     if done.returncode:
-        raise AssertionError(f"{done.stdout[-2000:]}\n{done.stderr[-6000:]}")
+        said = f"{done.stdout[-2000:]}\n{done.stderr[-6000:]}"
+        raise AssertionError(f"exit code {done.returncode}\n{said}")
     # vLLM's workers also write to stdout, when they end as well.
     [line] = [one for one in done.stdout.splitlines() if one.startswith(MARK)]
     report: dict[str, float] = json.loads(line.removeprefix(MARK))
