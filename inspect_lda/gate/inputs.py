@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from inspect_ai.log import EvalLog, list_eval_logs
+from inspect_ai.log import EvalLog
 
 from inspect_lda.errors import LDAError
 from inspect_lda.gate.calibrations import TASK, Calibration, read_calibration
 from inspect_lda.gate.policy import BehaviourRules
 from inspect_lda.gate.report import Check
-from inspect_lda.gate.rollouts import LogData, read_header, read_log, task_of
+from inspect_lda.gate.rollouts import LogData, read_log, task_of
+from inspect_lda.report.files import log_files, read_header, superseded
 
 
 @dataclass
@@ -72,20 +72,7 @@ def open_logs(locations: Sequence[str]) -> Inputs:
     Raises:
         LDAError: If there is no such file, a folder holds none, or one is named twice.
     """
-    files: list[str] = []
-    for location in locations:
-        path = Path(location.removeprefix("file://")).expanduser()
-        if "://" in location and not location.startswith("file://"):
-            files.append(location)
-        elif path.is_dir():
-            found = [log.name for log in list_eval_logs(str(path), descending=False)]
-            if not found:
-                raise LDAError(f"{path}: no Inspect log in this folder")
-            files += [one.removeprefix("file://") for one in found]
-        elif path.is_file():
-            files.append(str(path))
-        else:
-            raise LDAError(f"{path}: no such file or folder")
+    files = [file for location in locations for file in log_files(location)]
     twice = sorted({one for one in files if files.count(one) > 1})
     if twice:
         raise LDAError(f"{twice[0]} is given twice; its rollouts would count twice")
@@ -95,6 +82,17 @@ def open_logs(locations: Sequence[str]) -> Inputs:
             inputs.headers[file] = read_header(file)
         except LDAError as error:
             inputs.checks.append(unreadable(file, error))
+    for early, late in superseded(inputs.headers).items():
+        status = inputs.headers.pop(early).status
+        inputs.checks.append(
+            Check(
+                name="not gated",
+                subject=early.rpartition("/")[2],
+                status="note",
+                found=f"an attempt with status '{status}', resumed and continued by "
+                f"{late.rpartition('/')[2]}, which holds its samples",
+            )
+        )
     return inputs
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
-from inspect_ai.log import EvalLog, read_eval_log
+from inspect_ai.log import EvalLog
 from inspect_ai.scorer import SampleScore, Score
 
 from inspect_lda.arms import EXACT, IDENTITY, SWEEP
@@ -100,18 +100,6 @@ class LogData:
 def task_of(log: EvalLog) -> str:
     """A task's name without its package."""
     return log.eval.task.rpartition("/")[2]
-
-
-def read_header(location: str) -> EvalLog:
-    """The log without its samples.
-
-    Raises:
-        LDAError: If it is no log that can be read.
-    """
-    try:
-        return read_eval_log(location, header_only=True)
-    except Exception as error:  # whatever a foreign file makes the reader raise
-        raise LDAError(f"{location}: not a readable Inspect log ({error})") from error
 
 
 def read_log(location: str, header: EvalLog, detector: str | None) -> LogData:

@@ -6,6 +6,7 @@ from pathlib import Path
 from inspect_ai.log import EvalLog, list_eval_logs, read_eval_log
 
 from inspect_lda.errors import LDAError
+from inspect_lda.report.files import log_files, without_superseded
 
 
 def load(location: str) -> EvalLog:
@@ -35,22 +36,13 @@ def load(location: str) -> EvalLog:
 
 
 def load_all(locations: Sequence[str]) -> list[EvalLog]:
-    """Read finished logs; a folder means all of its logs.
+    """Read finished logs; a folder means all of its logs, of each its last attempt.
 
     Raises:
         LDAError: As `load` does, and if there are none.
     """
-    files: list[str] = []
-    for location in locations:
-        path = Path(location).expanduser()
-        if "://" in location or not path.is_dir():
-            files.append(location)
-            continue
-        found = [log.name for log in list_eval_logs(str(path), descending=False)]
-        if not found:
-            raise LDAError(f"{path}: no Inspect log in this folder")
-        files += found
-    return [load(file) for file in files]
+    files = [file for location in locations for file in log_files(location)]
+    return [load(file) for file in without_superseded(files)]
 
 
 def _resolve(location: str) -> str:

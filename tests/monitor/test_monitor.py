@@ -2,22 +2,23 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from inspect_ai.log import list_eval_logs, read_eval_log
+from inspect_ai.log import list_eval_logs, read_eval_log_sample_summaries
 
 from inspect_lda.checkpoints import weights
 from inspect_lda.cli import main
 from inspect_lda.errors import LDAError
 from inspect_lda.monitor.run import Monitor
+from inspect_lda.report.files import log_files, read_header
+from inspect_lda.report.loading import load_all
+from tests.cut import kill_after
 
 TASK = ("--task", "inspect_lda/behaviour", "-T", "pattern=e", "-T", "max_tokens=3")
 SMALL = (*TASK, "-T", "limit_prompts=4", "--prompts", "20", "-M", "device=cpu")
@@ -75,30 +76,25 @@ def test_a_series_is_evaluated_and_before_is_loaded_once(
     assert "looking for alpha" not in again.output
 
 
-@pytest.mark.slow
-@pytest.mark.xfail(reason="both checkpoints finish, but the log that was cut stays")
 def test_a_killed_run_is_resumed(run: Path, before: Path, tmp_path: Path) -> None:
     folder = tmp_path / "logs"
     args = [sys.executable, "-c", "from inspect_lda.cli import main; main()"]
-    more = ("-T", "rollouts=16", "-M", "max_batch=4")
+    more = ("-T", "rollouts=6", "-M", "max_batch=2")
     process = subprocess.Popen(
         [*args, *command(run, before, folder, *more)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
-    deadline = time.monotonic() + 120
-    while not list(folder.glob("*.eval")) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    time.sleep(0.5)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    [cut] = list_eval_logs(str(folder))
-    assert read_eval_log(cut.name, header_only=True).status == "started"
+    kill_after(process, folder, 1)
+    [cut] = log_files(str(folder))
+    done = {one.uuid for one in read_eval_log_sample_summaries(cut)}
+    assert read_header(cut).status == "started"
     result = monitor(run, before, folder, *more)
-    logs = [read_eval_log(one.name) for one in list_eval_logs(str(folder))]
-    assert [log.status for log in logs] == ["success", "success"]
-    assert all(len(log.samples or []) == 4 * 3 * 16 for log in logs)
+    logs = load_all([str(folder)])
+    assert [len(log.samples or []) for log in logs] == [4 * 3 * 6] * 2
+    assert done < {one.uuid for one in logs[0].samples or []}
+    assert "onset alpha by budget: " in result.output
     assert "checkpoint-20: looking for alpha" not in result.output
 
 
