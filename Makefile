@@ -23,11 +23,13 @@ say = @printf '==> %s\n'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo suite test lint format slow gpu vllm organisms wheel clean
+.PHONY: help install demo suite gate test lint format slow gpu vllm organisms wheel clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | \
 	  while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+install: $(VENV)/.stamp-demo  ## install into .venv, with the embedded pairs
 
 demo: $(VENV)/.stamp-demo  ## amplify the embedded backdoor: table, controls, transcripts
 	@$(BIN)/inspect-lda demo $(DEMO_ARGS)
@@ -66,6 +68,9 @@ gpu: $(VENV)/.stamp-dev  ## the tests that need a CUDA device
 
 vllm: $(VLLM_VENV)/.stamp  ## the tests of the vLLM engine, in an environment of their own
 	@$(VLLM_VENV)/bin/python -m pytest -m vllm tests/engines/vllm $(PYTEST_ARGS)
+
+gate: $(VENV)/.stamp-dev  ## the release gate's workflow on five embedded releases
+	@$(BIN)/python -m pytest -m slow tests/gate/test_workflow.py $(PYTEST_ARGS)
 
 organisms: $(VENV)/.stamp-demo  ## train the embedded checkpoint pairs again
 	@$(BIN)/python -m inspect_lda.organisms.recipe build $(ORGANISMS_ARGS)

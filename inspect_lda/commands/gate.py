@@ -116,6 +116,18 @@ def init(output: Path) -> None:
 
 
 @gate.command()
+@click.argument("policy", type=click.Path(path_type=Path))
+def validate(policy: Path) -> None:
+    """Check POLICY before the rollouts are paid for: exits with 2 if it is broken."""
+    from inspect_lda.gate.policy_file import fingerprint, read_policy
+
+    with _usage_errors():
+        found = read_policy(policy)
+    asked = ", ".join(one.label for one in found.behaviours)
+    click.echo(f"{policy} ({fingerprint(found)[:12]}): {asked}")
+
+
+@gate.command()
 def schema() -> None:
     """Print the JSON schema of a report."""
     from importlib.resources import files

@@ -72,7 +72,7 @@ def monitor(
     not be finished.
     """
     from inspect_lda.monitor.demo import demo_args
-    from inspect_lda.monitor.follow import follow, series_so_far, stages
+    from inspect_lda.monitor.follow import follow, stages
     from inspect_lda.monitor.run import Monitor
     from inspect_lda.report.series_table import print_series
 
@@ -88,8 +88,7 @@ def monitor(
         say=lambda line: click.echo(line, err=True),
     )
     coming = stages(series, watch=watch, poll=poll, idle=idle, say=found.say)
-    done = follow(found, coming, lambda so_far: _draw(so_far, png))
-    whole = series_so_far(done)
+    done, whole = follow(found, coming, lambda so_far: _draw(so_far, png))
     if whole is not None:
         print_series(whole)
     for one in done:

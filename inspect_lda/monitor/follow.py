@@ -11,6 +11,7 @@ from inspect_lda.monitor.series import Stage, find_series
 
 if TYPE_CHECKING:
     from inspect_lda.report.series import Series, Track
+    from inspect_lda.report.summary import Summary
 
 SETTLED = 10.0
 """Seconds without a write after which a checkpoint counts as complete."""
@@ -48,34 +49,36 @@ def stages(
 
 def follow(
     monitor: Monitor, coming: Iterator[Stage], show: Callable[["Series"], None]
-) -> list[Done]:
+) -> "tuple[list[Done], Series | None]":
     """Evaluate what comes, and bring the results up to date after each.
 
     Args:
         monitor: What is done to a checkpoint.
         coming: The checkpoints.
         show: Given the series so far, whenever it has grown.
+
+    Returns:
+        What became of each checkpoint, and the finished ones as a series; None without
+        any.
     """
-    done: list[Done] = []
-    for stage in coming:
-        done.append(monitor.run(stage))
-        if done[-1].why is not None:
-            monitor.say(f"{stage.name}: {done[-1].why}")
-        found = series_so_far(done)
-        if found is not None:
-            write_result(found, done, monitor.folder / RESULT)
-            show(found)
-    return done
-
-
-def series_so_far(done: Sequence[Done]) -> "Series | None":
-    """The finished checkpoints as a series; None without any."""
     from inspect_lda.report.loading import load
     from inspect_lda.report.series import series_of
     from inspect_lda.report.summary import summarise
 
-    logs = [one.log for one in done if one.log is not None]
-    return series_of([summarise(load(log)) for log in logs]) if logs else None
+    done: list[Done] = []
+    found: list[Summary] = []
+    whole: Series | None = None
+    for stage in coming:
+        last = monitor.run(stage)
+        done.append(last)
+        if last.why is not None:
+            monitor.say(f"{stage.name}: {last.why}")
+        if last.log is not None:
+            found.append(summarise(load(last.log)))
+            whole = series_of(found)
+            write_result(whole, done, monitor.folder / RESULT)
+            show(whole)
+    return done, whole
 
 
 def write_result(series: "Series", done: Sequence[Done], path: Path) -> None:

@@ -109,7 +109,7 @@ def _alphas(axes: "Axes", track: Track, places: tuple[float, ...]) -> None:
         axes.annotate(
             f"{row.alpha:g}",
             (place, row.rate),
-            xytext=(6, 6),
+            xytext=(6, -11),  # a rate rises to the right, as a rule
             textcoords="offset points",
             color=OWN,
             fontsize=8,
