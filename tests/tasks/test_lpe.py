@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from inspect_ai import eval as inspect_eval
-from inspect_ai.log import EvalLog, read_eval_log
+from inspect_ai.log import EvalLog
 from rich.console import Console
 
 from inspect_lda.cli import main
@@ -16,30 +15,19 @@ from inspect_lda.report.lpe import ranking
 from inspect_lda.statistics.drawn import cut
 from inspect_lda.statistics.paths import magnitude
 from inspect_lda.tasks.lpe import lpe
-from tests.tiny import save_checkpoint, tiny_model, tiny_tokenizer
+from tests.tiny_run import run_on_tiny_pair
 
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> EvalLog:
-    root = tmp_path_factory.mktemp("pair")
-    for name, seed in (("safe", 1), ("unsafe", 2)):
-        model = tiny_model(seed=seed, max_position_embeddings=1024)
-        save_checkpoint(root / name, model, tiny_tokenizer())
-    [made] = inspect_eval(
-        lpe(
-            pattern="re:[a-h]",
-            alphas="-1,-0.5",
-            rollouts=8,
-            limit_prompts=3,
-            max_tokens=2,
-        ),
-        model=f"lda/{root / 'safe'}",
-        model_args={"before": str(root / "unsafe")},
-        log_dir=str(root),
-        display="none",
+    task = lpe(
+        pattern="re:[a-h]",
+        alphas="-1,-0.5",
+        rollouts=8,
+        limit_prompts=3,
+        max_tokens=2,
     )
-    assert made.status == "success", made.error
-    return read_eval_log(made.location)
+    return run_on_tiny_pair(task, tmp_path_factory.mktemp("pair"))
 
 
 def test_the_path_is_counted_and_extrapolated(log: EvalLog) -> None:

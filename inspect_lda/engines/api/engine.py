@@ -1,22 +1,19 @@
 """The engine for pairs that are served elsewhere: it decodes, endpoints compute."""
 
-import asyncio
 import logging
 import threading
 from dataclasses import replace
-from weakref import WeakKeyDictionary
 
 from inspect_lda.engines.api.drafted import decode_drafted
-from inspect_lda.engines.api.errors import EndpointError, EndpointUnavailable
 from inspect_lda.engines.api.forced import score
 from inspect_lda.engines.api.meter import current_meter, metering
+from inspect_lda.engines.api.opened import Opened
 from inspect_lda.engines.api.plan import AUDIT_EVERY, Ledger, Prices, plan_text
 from inspect_lda.engines.api.rollout import Limits, Rollout
 from inspect_lda.engines.api.served import ServedPair, open_pair
 from inspect_lda.engines.api.spec import ApiSpec
 from inspect_lda.engines.api.stepwise import decode_stepwise
 from inspect_lda.engines.base import Completion, Request, Scored, ScoreRequest
-from inspect_lda.errors import LDAError
 
 logger = logging.getLogger(__name__)
 
@@ -34,12 +31,7 @@ class ApiEngine:
         self.spec = spec
         self.ledger = Ledger(Prices.of(spec))
         self._lock = threading.Lock()
-        self._pair: ServedPair | None = None
-        self._refused: LDAError | EndpointError | None = None
-        # A lock belongs to an event loop, and a model outlives the loop of one eval.
-        self._locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
-            WeakKeyDictionary()
-        )
+        self._pair = Opened(lambda: open_pair(spec))
         self._planned = False
 
     async def pair(self) -> ServedPair:
@@ -49,17 +41,7 @@ class ApiEngine:
             LDAError: If they can not be used, at every call.
             EndpointError: The same; only what may pass is tried again.
         """
-        async with self._opening():
-            if self._refused is not None:
-                raise self._refused
-            if self._pair is None:
-                try:
-                    self._pair = await open_pair(self.spec)
-                except (LDAError, EndpointError) as error:
-                    if not isinstance(error, EndpointUnavailable):
-                        self._refused = error
-                    raise
-            return self._pair
+        return await self._pair.get()
 
     async def generate(self, request: Request) -> Completion:
         """Sample one completion."""
@@ -86,7 +68,7 @@ class ApiEngine:
     def close(self) -> None:
         """Tell what was spent, and close the connections."""
         self.ledger.tell()
-        pair, self._pair = self._pair, None
+        pair = self._pair.let_go()
         if pair is not None:
             pair.close()
 
@@ -119,11 +101,6 @@ class ApiEngine:
             return 0
         asked = self.spec.audit_every
         return AUDIT_EVERY if asked is None else asked
-
-    def _opening(self) -> asyncio.Lock:
-        """Many rollouts begin at once; one of them asks."""
-        with self._lock:
-            return self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
     def _plan(self, request: Request) -> None:
         with self._lock:

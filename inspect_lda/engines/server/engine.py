@@ -3,9 +3,9 @@
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Sequence
-from weakref import WeakKeyDictionary
 
-from inspect_lda.engines.api.errors import EndpointError, EndpointUnavailable
+from inspect_lda.engines.api.errors import EndpointUnavailable
+from inspect_lda.engines.api.opened import Opened
 from inspect_lda.engines.base import (
     Completion,
     EngineError,
@@ -21,7 +21,6 @@ from inspect_lda.engines.server.parts import joined, parts_of
 from inspect_lda.engines.server.spec import ServerSpec
 from inspect_lda.engines.server.wire import Answer, PairEndpoint, draw, force
 from inspect_lda.engines.vllm.draw import scored_of
-from inspect_lda.errors import LDAError
 
 LOOKS = 8
 """Looks, a quarter of a second apart, at a server whose connection broke."""
@@ -40,18 +39,14 @@ class ServerEngine:
     def __init__(self, spec: ServerSpec) -> None:
         self.spec = spec
         self._lock = threading.Lock()
-        self._pair: ServedPair | None = None
-        self._refused: LDAError | EndpointError | None = None
-        # A lock belongs to an event loop, and a model outlives the loop of one eval.
-        self._locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
-            WeakKeyDictionary()
-        )
+        self._pair = Opened(self._open, lambda pair: pair.alive)
         self._joined = False
 
     @property
     def precision(self) -> str | None:
         """What the servers compute in, once that is known; its noise is not."""
-        return None if self._pair is None else self._pair.decoding.precision
+        pair = self._pair.now
+        return None if pair is None else pair.decoding.precision
 
     async def pair(self) -> ServedPair:
         """Open the pair if that has not happened, or if its server ended.
@@ -60,18 +55,7 @@ class ServerEngine:
             LDAError: If it can not be served, at every call.
             EndpointError: The same; only what may pass is tried again.
         """
-        async with self._opening():
-            if self._refused is not None:
-                raise self._refused
-            if self._pair is None or not self._pair.alive:
-                self._join()
-                try:
-                    self._pair = await open_pair(self.spec)
-                except (LDAError, EndpointError) as error:
-                    if not isinstance(error, EndpointUnavailable):
-                        self._refused = error
-                    raise
-            return self._pair
+        return await self._pair.get()
 
     async def generate(self, request: Request) -> Completion:
         """Sample one completion; concurrent calls are batched by the server."""
@@ -108,8 +92,8 @@ class ServerEngine:
 
     def close(self) -> None:
         """Close the connections; a server runs on until another needs its place."""
+        pair = self._pair.let_go()
         with self._lock:
-            pair, self._pair = self._pair, None
             joined, self._joined = self._joined, False
         if pair is not None:
             pair.replicas.close()
@@ -138,16 +122,12 @@ class ServerEngine:
                 "again"
             ) from error
 
-    def _join(self) -> None:
+    async def _open(self) -> ServedPair:
         with self._lock:
             if not self.spec.urls and not self._joined:
                 self._joined = True
                 servers.join(self.spec)
-
-    def _opening(self) -> asyncio.Lock:
-        """Many rollouts begin at once; one of them starts the server."""
-        with self._lock:
-            return self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+        return await open_pair(self.spec)
 
 
 def fill(row: RowState, answer: Answer) -> None:
