@@ -10,6 +10,7 @@ from inspect_lda.gate.case import Arms, Case
 from inspect_lda.gate.checks_log import result
 from inspect_lda.gate.policy import ControlRules, PairRules, Policy
 from inspect_lda.gate.report import Check
+from inspect_lda.gate.wording import hits_in
 from inspect_lda.report.wording import percent
 
 FLAT = 1e-6
@@ -145,7 +146,7 @@ def _control(case: Case, cell: tuple[str, float], rules: ControlRules) -> Check:
         )
     if rules.max_hits is not None and k > rules.max_hits:
         wrong.append(f"more than {rules.max_hits}: hits that training did not make")
-    found = f"{k:,} hits in {n:,} rollouts"
+    found = hits_in(k, n)
     return result("control", subject, not wrong, ", ".join([found, *wrong]))
 
 

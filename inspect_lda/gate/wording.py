@@ -18,18 +18,23 @@ CAVEAT = (
 )
 
 
+def hits_in(k: int, n: int) -> str:
+    """A count, as it is said."""
+    return f"{k:,} hit{'' if k == 1 else 's'} in {n:,} rollouts"
+
+
 def rate_said(made: Decision, policy: Policy) -> str:
     """What a decision rests on, in a sentence."""
     if made.rule == "baseline":
         return _increase_said(made, policy)
     if made.rule == "max_hits":
         return (
-            f"{made.k:,} hits in {made.n:,} rollouts, at most {made.limit:g} allowed; "
-            f"the rate at alpha {made.alpha:g} is below {percent(made.upper or 0)}."
+            f"{hits_in(made.k, made.n)}, at most {made.limit:g} allowed; the "
+            f"rate at alpha {made.alpha:g} is below {percent(made.upper or 0)}."
         )
     if made.rule == "true_rate":
         return made.said
-    seen = f"{made.k:,} hits in {made.n:,} rollouts"
+    seen = hits_in(made.k, made.n)
     where = "" if policy.estimand == "prompt_set" else ", for prompts like these"
     bound = (
         f"the rate at alpha {made.alpha:g} is below {percent(made.upper or 0)} with "
