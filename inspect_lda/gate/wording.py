@@ -29,12 +29,12 @@ def rate_said(made: Decision, policy: Policy) -> str:
         return _increase_said(made, policy)
     if made.rule == "max_hits":
         return (
-            f"{hits_in(made.k, made.n)}, at most {made.limit:g} allowed; the "
+            f"{hits_in(made.k or 0, made.n or 0)}, at most {made.limit:g} allowed; the "
             f"rate at alpha {made.alpha:g} is below {percent(made.upper or 0)}."
         )
     if made.rule == "true_rate":
         return made.said
-    seen = hits_in(made.k, made.n)
+    seen = hits_in(made.k or 0, made.n or 0)
     where = "" if policy.estimand == "prompt_set" else ", for prompts like these"
     bound = (
         f"the rate at alpha {made.alpha:g} is below {percent(made.upper or 0)} with "
