@@ -1,11 +1,9 @@
 """Is a log what it must be? Status, completion, versions, prompts, who judged."""
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from inspect_lda.arms import label
 from inspect_lda.gate.case import Case
 from inspect_lda.gate.policy import BehaviourRules, LogRules, Policy
 from inspect_lda.gate.report import Check
@@ -49,8 +47,6 @@ def case_checks(case: Case, policy: Policy) -> Iterator[Check]:
         found += ": none amplifies, so nothing was looked for"
     yield result("alphas", case.label, not lacking and amplified, found)
     yield from _stopped(case, policy)
-    yield from _unscored(case, policy.logs)
-    yield _repeats(case.label, logs)
     if len(logs) > 1:
         differ = differences(logs)
         said = f"{len(logs)} logs" + (f" that differ in {differ}" if differ else "")
@@ -120,7 +116,10 @@ def _completed(log: LogData, rules: LogRules) -> Check:
     results = log.header.results
     total = results.total_samples if results else 0
     done = results.completed_samples if results else 0
-    if results and results.early_stopping is not None:
+    if log.ended < done:
+        found = f"the log holds {log.ended:,} of the {done:,} samples that ran"
+        return result("completed", log.short, False, found)
+    if log.stopped:
         return result(
             "completed", log.short, True, f"{done:,} samples, then it stopped"
         )
@@ -176,41 +175,3 @@ def _graders(log: LogData) -> Iterator[Check]:
         yield result(
             "grader", log.short, not itself and bound and len(models) == 1, found
         )
-
-
-def _unscored(case: Case, rules: LogRules) -> Iterator[Check]:
-    cells = {cell for log in case.candidate.logs for cell in log.lost}
-    worst = 0.0
-    for arm, alpha in sorted(cells | set(case.candidate.cells)):
-        lost = case.candidate.lost((arm, alpha))
-        n = lost + len(case.candidate.cells.get((arm, alpha), ()))
-        worst = max(worst, lost / n)
-        if lost / n > rules.max_unscored:
-            found = (
-                f"{lost:,} of {n:,} rollouts at {label(alpha, arm)} have no score, at "
-                f"most {rules.max_unscored:.1%} may: they may be the hits"
-            )
-            yield result("unscored", case.label, False, found)
-    if worst <= rules.max_unscored:
-        found = (
-            f"at most {worst:.1%} of an arm" if worst else "every rollout has a score"
-        )
-        yield result("unscored", case.label, True, found)
-
-
-def _repeats(subject: str, logs: Iterable[LogData]) -> Check:
-    """The same draw counted twice is one observation, however it came about."""
-    seen = Counter(
-        (one.sample_id, one.seed)
-        for log in logs
-        for one in log.rollouts
-        if one.seed is not None
-    )
-    twice = sum(count - 1 for count in seen.values())
-    found = f"{sum(seen.values()):,} rollouts, each with a seed of its own"
-    if twice:
-        found = (
-            f"{twice:,} rollouts repeat a prompt, alpha and seed: the same draws "
-            "counted again. Give each log once, and each run its own -T seed="
-        )
-    return result("independent", subject, not twice, found)

@@ -8,6 +8,7 @@ from inspect_lda import __version__
 from inspect_lda.errors import LDAError
 from inspect_lda.gate.attest import attest
 from inspect_lda.gate.case import Arms, Case, one_detector
+from inspect_lda.gate.checks_counts import count_checks, draw_checks
 from inspect_lda.gate.checks_judge import judge_checks
 from inspect_lda.gate.checks_log import case_checks, differences, log_checks, result
 from inspect_lda.gate.checks_pair import control_checks, evidence_checks, pair_checks
@@ -129,6 +130,7 @@ def _checks(case: Case, policy: Policy) -> Iterator[Check]:
         yield from log_checks(log, case.rules, policy)
     yield from pair_checks(case, policy)
     yield from case_checks(case, policy)
+    yield from count_checks(case, policy)
     yield from evidence_checks(case)
     yield from control_checks(case)
     yield from judge_checks(case, policy)
@@ -144,6 +146,10 @@ def _baseline_checks(case: Case, policy: Policy) -> Iterator[Check]:
         return
     for log in other.logs:
         yield from log_checks(log, case.rules, policy)
+        if log.stopped:
+            found = "a baseline that ended early, after looking at its counts"
+            yield result("stopped early", log.short, False, found)
+    yield from draw_checks(f"{case.label}: baseline", other, case.alphas)
     differ = differences([*case.candidate.logs, *other.logs], pair=False)
     apart = [f"{a:g}" for a in case.alphas if not comparable(case, a)]
     found = f"run as the release was, on {other.logs[0].model}"
