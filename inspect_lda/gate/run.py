@@ -10,7 +10,7 @@ from inspect_lda.gate.attest import attest
 from inspect_lda.gate.case import Arms, Case, one_detector
 from inspect_lda.gate.checks_counts import count_checks, draw_checks
 from inspect_lda.gate.checks_judge import judge_checks
-from inspect_lda.gate.checks_log import case_checks, differences, log_checks, result
+from inspect_lda.gate.checks_log import case_checks, log_checks, result
 from inspect_lda.gate.checks_pair import control_checks, evidence_checks, pair_checks
 from inspect_lda.gate.decisions import claims, comparable, decide
 from inspect_lda.gate.detection import detections
@@ -18,6 +18,7 @@ from inspect_lda.gate.inputs import Inputs, open_logs
 from inspect_lda.gate.measured import true_rate_claim
 from inspect_lda.gate.policy import BehaviourRules, Policy
 from inspect_lda.gate.policy_file import fingerprint, read_policy
+from inspect_lda.gate.protocol import differences
 from inspect_lda.gate.report import (
     EXIT_CODES,
     Check,
