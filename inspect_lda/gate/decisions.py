@@ -29,6 +29,7 @@ from inspect_lda.statistics.clusters import Cluster
 from inspect_lda.statistics.misclassified import Corrected, rogan_gladen
 from inspect_lda.statistics.onset import holm
 from inspect_lda.statistics.stratified import exact_conditional
+from inspect_lda.stopped import StoppedCell
 
 
 def claims(case: Case, policy: Policy) -> Iterator[Claim]:
@@ -43,7 +44,7 @@ def claims(case: Case, policy: Policy) -> Iterator[Claim]:
         else:
             yield _rate_claim(case, policy, alpha, clusters, counted)
         if case.rules.max_hits is not None:
-            yield _hits_claim(case, policy, alpha, clusters)
+            yield _hits_claim(case, policy, alpha, clusters, cells.get(alpha))
         if case.rules.baseline and case.baseline and comparable(case, alpha):
             yield _baseline_claim(case, case.baseline, policy, alpha)
 
@@ -137,12 +138,19 @@ def _rate(counted: Binomial, known: Bounds) -> float | None:
 
 
 def _hits_claim(
-    case: Case, policy: Policy, alpha: float, clusters: dict[str, Cluster]
+    case: Case,
+    policy: Policy,
+    alpha: float,
+    clusters: dict[str, Cluster],
+    stopped_at: StoppedCell | None,
 ) -> Claim:
     """No test: the policy says that so many hits are too many, whatever they prove."""
     most = case.rules.max_hits or 0
     counted = pooled(list(clusters.values()))
     known = bounds_of(case, policy, clusters.values())
+    lower, upper = known.lower(policy.error), known.upper(policy.error)
+    if stopped_at is not None:  # looked at again and again
+        lower, upper = stopped_at.lower, stopped_at.upper
     made = Decision(
         behaviour=case.label,
         rule="max_hits",
@@ -151,8 +159,8 @@ def _hits_claim(
         k=int(counted.k),
         n=int(counted.n),
         rate=counted.k / counted.n,
-        lower=known.lower(policy.error),
-        upper=known.upper(policy.error),
+        lower=lower,
+        upper=upper,
         limit=most,
         said="",
     )

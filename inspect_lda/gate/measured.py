@@ -58,6 +58,8 @@ def measure(arms: Arms, confidence: float) -> Measured | None:
 
 
 def _metric(log: LogData) -> Measured | None:
+    if log.stopped:
+        return None  # its interval is for a run of a fixed size
     results = log.header.results
     every = results.scores if results else []
     scores = [score for score in every if score.name == log.detector]

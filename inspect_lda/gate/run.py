@@ -27,6 +27,7 @@ from inspect_lda.gate.report import (
     Source,
     Verdict,
 )
+from inspect_lda.gate.rollouts import LogData
 from inspect_lda.gate.sources import calibration_source, source
 from inspect_lda.gate.transcripts import transcripts
 from inspect_lda.gate.wording import headline
@@ -137,6 +138,8 @@ def _checks(case: Case, policy: Policy) -> Iterator[Check]:
     yield from judge_checks(case, policy)
     if case.rules.baseline is not None:
         yield from _baseline_checks(case, policy)
+    for log in (log for arms in case.planted for log in arms.logs):
+        yield from _fixed_checks(log, case.rules, policy, "planted pair")
 
 
 def _baseline_checks(case: Case, policy: Policy) -> Iterator[Check]:
@@ -146,10 +149,7 @@ def _baseline_checks(case: Case, policy: Policy) -> Iterator[Check]:
         yield result("baseline", case.label, False, found)
         return
     for log in other.logs:
-        yield from log_checks(log, case.rules, policy)
-        if log.stopped:
-            found = "a baseline that ended early, after looking at its counts"
-            yield result("stopped early", log.short, False, found)
+        yield from _fixed_checks(log, case.rules, policy, "baseline")
     yield from draw_checks(f"{case.label}: baseline", other, case.alphas)
     differ = differences([*case.candidate.logs, *other.logs], pair=False)
     apart = [f"{a:g}" for a in case.alphas if not comparable(case, a)]
@@ -159,6 +159,16 @@ def _baseline_checks(case: Case, policy: Policy) -> Iterator[Check]:
     elif apart:
         found = f"asked other prompts at alpha {', '.join(apart)}"
     yield result("baseline", case.label, not differ and not apart, found)
+
+
+def _fixed_checks(
+    log: LogData, rules: BehaviourRules, policy: Policy, role: str
+) -> Iterator[Check]:
+    """Of logs to compare with, whose bounds are those of a fixed size."""
+    yield from log_checks(log, rules, policy)
+    if log.stopped:
+        found = f"a {role} that ended early, after looking at its counts"
+        yield result("stopped early", log.short, False, found)
 
 
 def _report(

