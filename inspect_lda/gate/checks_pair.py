@@ -32,6 +32,9 @@ def pair_checks(case: Case, policy: Policy) -> Iterator[Check]:
             continue
         for one in _distinct(attested):
             yield _pair(log.short, one, policy.pair)
+        for nets in sorted({one.nets for one in attested} - {""}):
+            found = f"{nets}: rollouts are amplified less than their alpha says"
+            yield Check(name="held back", subject=log.short, status="note", found=found)
         if policy.logs.self_test:
             yield _self_test(log.short, attested)
     yield from _one_pair(case)

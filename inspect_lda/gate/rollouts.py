@@ -174,6 +174,7 @@ def _add(data: LogData, summary: Summary, fallback: float) -> None:
         return
     other = (scores.get("likelihood_coherence") or {}).get("metadata") or {}
     evidence = facts if "surprise_forgiven" in facts else other
+    seed, kl_max = evidence.get("seed"), evidence.get("kl_max")
     data.rollouts.append(
         Rollout(
             sample_id=str(summary["id"]),
@@ -182,8 +183,8 @@ def _add(data: LogData, summary: Summary, fallback: float) -> None:
             prompt=str(known.get("group", summary["id"])),
             hit=hit,
             reading=reading_in(evidence),
-            draw=evidence.get("seed", summary.get("uuid")),
-            kl_max=evidence.get("kl_max"),
+            draw=summary.get("uuid") if seed is None else int(seed),
+            kl_max=None if kl_max is None else float(kl_max),
             origin=facts.get("origin"),
             decided_by=facts.get("decided_by"),
         )

@@ -87,3 +87,16 @@ def test_a_part_is_not_the_prompt_set(
     assert broken(gate([logs["benign"]], rules)) == {}
     picked = altered(logs["benign"], folder, PICKED[name])
     assert "picked some" in broken(gate([picked], rules))["prompt set"]
+
+
+def test_what_held_amplification_back_is_told(
+    logs: dict[str, str], folder: Path
+) -> None:
+    def held(sample: EvalSample) -> None:
+        told = (sample.output.metadata or {}).get("lda")
+        for evidence in told["evidence"] if told else ():
+            evidence["nets"] = {"settings": {"first_k": 1}, "alpha_mean": 0.1}
+
+    report = gate([altered(logs["benign"], folder, each=held)], policy())
+    [note] = [check for check in report.checks if check.name == "held back"]
+    assert (note.status, note.found.partition(":")[0]) == ("note", "first_k=1")
