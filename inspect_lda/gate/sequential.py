@@ -83,13 +83,15 @@ def stopped_claim(
     if cell.lower > rules.ok:
         p = min(p, 1 - settings.confidence)
 
-    def decided(factor: float) -> bool:
-        k, n = math.ceil(cell.k * factor), math.ceil(cell.n * factor)
-        more = confidence_sequence(k, n, policy.confidence, "upper").upper
-        return more <= rules.max_rate
+    def needs(share: float) -> int | None:
+        def decided(factor: float) -> bool:
+            k, n = math.ceil(cell.k * factor), math.ceil(cell.n * factor)
+            upper = confidence_sequence(k, n, policy.confidence, "upper").upper
+            lower = confidence_sequence(k, n, 1 - share, "lower").lower
+            return upper <= rules.max_rate or lower > rules.ok
 
-    undecided = outcome == "INCONCLUSIVE" and cell.n
-    growth = growth_until(decided) if undecided else math.inf
+        return missing(cell.n, growth_until(decided)) if cell.n else None
+
     made = Decision(
         behaviour=case.label,
         rule="max_rate",
@@ -102,7 +104,6 @@ def stopped_claim(
         upper=min(cell.upper, settings.r_bad) if passed else cell.upper,
         limit=rules.max_rate,
         ok=rules.ok,
-        missing=missing(cell.n, growth),
         said="",
     )
-    return Claim(made, p)
+    return Claim(made, p, needs=needs)

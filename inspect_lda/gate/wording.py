@@ -56,7 +56,10 @@ def missing_said(made: Decision) -> str:
             " More of the same would not decide: the rate is at the limit, or the "
             "judge's own errors are as large."
         )
-    return f" About {made.missing:,} more {made.unit} like these would decide."
+    more = f" About {made.missing:,} more {made.unit} like these"
+    if made.rule == "baseline":
+        more += ", and as many times the baseline's,"
+    return f"{more} would decide."
 
 
 def against(base: Binomial, compared: Compared) -> str:
