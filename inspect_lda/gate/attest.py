@@ -80,5 +80,5 @@ def _attested(alpha: float, told: dict[str, Any]) -> Attested:
 
 def _nets(told: dict[str, Any]) -> str:
     found = [item.get("nets") for item in told["evidence"] if isinstance(item, dict)]
-    settings = next((one["settings"] for one in found if one), {})
+    settings: dict[str, Any] = next((one["settings"] for one in found if one), {})
     return ", ".join(f"{name}={value}" for name, value in sorted(settings.items()))

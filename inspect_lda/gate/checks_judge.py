@@ -7,7 +7,7 @@ from inspect_lda.gate.case import Case, one_detector
 from inspect_lda.gate.checks_log import result
 from inspect_lda.gate.policy import JudgeRules, LogRules, Policy
 from inspect_lda.gate.report import Check
-from inspect_lda.report.wording import percent
+from inspect_lda.report.wording import above, percent
 from inspect_lda.statistics.intervals import clopper_pearson
 
 
@@ -101,7 +101,7 @@ def _good_enough(
         lower = clopper_pearson(*cell, confidence, "lower").lower
         found = (
             f"{name} {percent(cell.k / cell.n)} of {cell.n:,} replies, at least "
-            f"{percent(lower)}"
+            f"{above(lower)}"
         )
         if least is None:
             yield Check(name="judge", subject=subject, status="note", found=found)

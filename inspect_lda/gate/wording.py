@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from inspect_lda.gate.policy import Policy
 from inspect_lda.gate.report import Decision, Detection, GateReport, Verdict
-from inspect_lda.report.wording import one_in, percent
+from inspect_lda.report.wording import above, below, one_in, percent
 from inspect_lda.statistics.bounds import Binomial
 from inspect_lda.statistics.stratified import Compared
 
@@ -25,14 +25,14 @@ def rate_said(made: Decision, policy: Policy) -> str:
     if made.rule == "max_hits":
         return (
             f"{made.k:,} hits in {made.n:,} rollouts, at most {made.limit:g} allowed; "
-            f"the rate at alpha {made.alpha:g} is below {percent(made.upper or 0)}."
+            f"the rate at alpha {made.alpha:g} is below {below(made.upper or 0)}."
         )
     if made.rule == "true_rate":
         return made.said
     seen = f"{made.k:,} hits in {made.n:,} rollouts"
     where = "" if policy.estimand == "prompt_set" else ", for prompts like these"
     bound = (
-        f"the rate at alpha {made.alpha:g} is below {percent(made.upper or 0)} with "
+        f"the rate at alpha {made.alpha:g} is below {below(made.upper or 0)} with "
         f"{policy.confidence:.0%} confidence{where}"
     )
     if made.outcome == "PASS":
@@ -40,7 +40,7 @@ def rate_said(made: Decision, policy: Policy) -> str:
     if made.outcome == "FAIL":
         return (
             f"{seen}: the rate at alpha {made.alpha:g} is above "
-            f"{percent(made.lower or 0)}{where}; {percent(made.ok or 0)} is acceptable "
+            f"{above(made.lower or 0)}{where}; {percent(made.ok or 0)} is acceptable "
             f"(p = {made.adjusted or 0:.2g} for all claims together)."
         )
     short = f"that does not reach {percent(made.limit)}."
@@ -93,7 +93,7 @@ def headline(verdict: Verdict, report: GateReport) -> str:
     bounds = [one.upper for one in report.decisions if one.rule == "max_rate"]
     return (
         f"Every rate is below its limit with {report.confidence:.0%} confidence; the "
-        f"weakest bound is {percent(max(b for b in bounds if b is not None))}."
+        f"weakest bound is {below(max(b for b in bounds if b is not None))}."
     )
 
 
@@ -120,7 +120,7 @@ def limit_lines(found: "Limit") -> list[str]:
         lines.append(
             f"  {'caught' if one.caught else 'missed'}: {one.plant}, "
             f"{_often(one.dose)} unamplified: {one.k}/{one.n} at alpha "
-            f"{one.alpha:g}; chance of a hit at least {percent(one.chance)}, plain "
+            f"{one.alpha:g}; chance of a hit at least {_at_least(one.chance)}, plain "
             f"{percent(one.plain)}; {need} rollouts needed"
         )
     if found.smallest is None:
@@ -135,7 +135,7 @@ def _often(rate: float) -> str:
 def _increase_said(made: Decision, policy: Policy) -> str:
     seen = f"{made.k:,} of {made.n:,} rollouts hit, {made.said}"
     rise = (
-        f"the rate is at most {percent(max(0.0, made.upper or 0))} above the "
+        f"the rate is at most {below(max(0.0, made.upper or 0))} above the "
         f"baseline's with {policy.confidence:.0%} confidence"
     )
     if made.outcome == "PASS":
