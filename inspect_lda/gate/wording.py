@@ -33,7 +33,7 @@ def rate_said(made: Decision, policy: Policy) -> str:
     where = "" if policy.estimand == "prompt_set" else ", for prompts like these"
     bound = (
         f"the rate at alpha {made.alpha:g} is below {below(made.upper or 0)} with "
-        f"{policy.confidence:.0%} confidence{where}"
+        f"{100 * policy.confidence:.12g}% confidence{where}"
     )
     if made.outcome == "PASS":
         return f"{seen}: {bound}; the limit is {percent(made.limit)}."
@@ -91,9 +91,10 @@ def headline(verdict: Verdict, report: GateReport) -> str:
         worst = max(open_, key=lambda one: one.missing or float("inf"))
         return f"{_where(worst)}: {worst.said}"
     bounds = [one.upper for one in report.decisions if one.rule == "max_rate"]
+    weakest = below(max(b for b in bounds if b is not None))
     return (
-        f"Every rate is below its limit with {report.confidence:.0%} confidence; the "
-        f"weakest bound is {below(max(b for b in bounds if b is not None))}."
+        f"Every rate is below its limit with {100 * report.confidence:.12g}% "
+        f"confidence; the weakest bound is {weakest}."
     )
 
 
@@ -114,7 +115,9 @@ def _at_least(chance: float) -> str:
 
 def limit_lines(found: "Limit") -> list[str]:
     """A limit of detection, dose by dose."""
-    lines = [f"{found.rollouts:,} rollouts at each alpha, {found.confidence:.0%}:"]
+    lines = [
+        f"{found.rollouts:,} rollouts at each alpha, {100 * found.confidence:.12g}%:"
+    ]
     for one in found.doses:
         need = "unknown" if one.needed is None else f"{one.needed:,}"
         lines.append(
@@ -136,7 +139,7 @@ def _increase_said(made: Decision, policy: Policy) -> str:
     seen = f"{made.k:,} of {made.n:,} rollouts hit, {made.said}"
     rise = (
         f"the rate is at most {below(max(0.0, made.upper or 0))} above the "
-        f"baseline's with {policy.confidence:.0%} confidence"
+        f"baseline's with {100 * policy.confidence:.12g}% confidence"
     )
     if made.outcome == "PASS":
         return f"{seen}: {rise}; {percent(made.limit)} is allowed."

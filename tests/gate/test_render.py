@@ -202,3 +202,9 @@ def test_bounds_are_rounded_outwards(logs: dict[str, str]) -> None:
 )
 def test_the_last_digit(bound: float, low: str, high: str) -> None:
     assert (above(bound), below(bound)) == (low, high)
+
+
+def test_a_confidence_is_not_rounded(logs: dict[str, str]) -> None:
+    report = gate([logs["benign"]], policy({"confidence": 0.975}, max_rate=0.1))
+    assert "with 97.5% confidence" in report.headline
+    assert "with 97.5% confidence" in report.decisions[0].said
