@@ -5,9 +5,16 @@ because the verdict was certain are no missing data, and `Stopped` says which th
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    NonNegativeInt,
+    ValidationError,
+)
 
 from inspect_lda.errors import LDAError
 
@@ -18,6 +25,7 @@ SCHEMA: Literal["inspect_lda.stopped/1"] = "inspect_lda.stopped/1"
 MANAGER = "inspect_lda: sequential test of the rate"
 
 Verdict = Literal["pass", "fail", "undecided"]
+Rate = Annotated[FiniteFloat, Field(ge=0, le=1)]
 
 
 class _Record(BaseModel):
@@ -60,16 +68,16 @@ class StoppedCell(_Record):
     alpha: float
     verdict: Verdict
     decided_at: int | None
-    k: int
-    n: int
-    lower: float
-    upper: float
+    k: NonNegativeInt
+    n: NonNegativeInt
+    lower: Rate
+    upper: Rate
     log_e_pass: float
     log_e_fail: float
-    planned: int
-    completed: int
-    unscored: int
-    skipped: int
+    planned: NonNegativeInt
+    completed: NonNegativeInt
+    unscored: NonNegativeInt
+    skipped: NonNegativeInt
 
 
 class Stopped(_Record):

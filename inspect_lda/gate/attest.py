@@ -28,12 +28,14 @@ class Attested:
         after: Name of `after`, with its revision if known.
         before: The same of `before`.
         noise: What its self-test says.
+        nets: Safety nets that held amplification back, as they were set.
     """
 
     alpha: float
     after: str | None
     before: str | None
     noise: NoiseRecord
+    nets: str = ""
 
 
 def attest(log: LogData) -> tuple[Attested, ...]:
@@ -71,4 +73,12 @@ def _attested(alpha: float, told: dict[str, Any]) -> Attested:
         noise = NoiseRecord.model_validate(told.get("noise", {}))
     except ValidationError as error:
         raise LDAError(f"evidence 'noise' cannot be read: {error}") from error
-    return Attested(alpha, told.get("after"), told.get("before"), noise)
+    names = (told.get(side) for side in ("after", "before"))
+    after, before = (None if name is None else str(name) for name in names)
+    return Attested(alpha, after, before, noise, _nets(told))
+
+
+def _nets(told: dict[str, Any]) -> str:
+    found = [item.get("nets") for item in told["evidence"] if isinstance(item, dict)]
+    settings: dict[str, Any] = next((one["settings"] for one in found if one), {})
+    return ", ".join(f"{name}={value}" for name, value in sorted(settings.items()))

@@ -34,6 +34,8 @@ class Calibration:
         detector: The detector that was measured.
         judged: Its counts.
         unscored: Replies it could not tell.
+        asked: All replies.
+        repeated: Of these, those that were asked before.
     """
 
     location: str
@@ -41,6 +43,8 @@ class Calibration:
     detector: str
     judged: Judged
     unscored: int
+    asked: int
+    repeated: int
 
 
 def read_calibration(location: str, header: EvalLog) -> Calibration:
@@ -56,14 +60,19 @@ def read_calibration(location: str, header: EvalLog) -> Calibration:
             f"{', '.join(DETECTORS)}"
         )
     seen: Counter[tuple[bool, bool]] = Counter()
+    ids: Counter[str] = Counter()
     unscored = 0
-    for summary in summaries(location):
-        score = (summary.get("scores") or {}).get(SCORE)
-        expected = (summary.get("metadata") or {}).get("expected")
-        if score is None or score["value"] == UNSCORED:
-            unscored += 1
-        elif expected is not None:
-            seen[bool(expected), score["value"] == HIT] += 1
+    try:
+        for summary in summaries(location):
+            ids[str(summary["id"])] += 1
+            score = (summary.get("scores") or {}).get(SCORE)
+            expected = (summary.get("metadata") or {}).get("expected")
+            if score is None or score["value"] == UNSCORED:
+                unscored += 1
+            elif expected is not None:
+                seen[bool(expected), score["value"] == HIT] += 1
+    except Exception as error:  # whatever a foreign file makes the reader raise
+        raise LDAError(f"{location}: samples cannot be read ({error})") from error
     try:
         judged = Judged(
             found=Cluster(seen[True, True], seen[True, True] + seen[True, False]),
@@ -71,4 +80,7 @@ def read_calibration(location: str, header: EvalLog) -> Calibration:
         )
     except LDAError as error:
         raise LDAError(f"{location}: {error.message}") from error
-    return Calibration(location, header, DETECTORS[judge], judged, unscored)
+    asked = ids.total()
+    return Calibration(
+        location, header, DETECTORS[judge], judged, unscored, asked, asked - len(ids)
+    )

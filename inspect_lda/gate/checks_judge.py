@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from inspect_lda.gate.calibrations import Calibration
 from inspect_lda.gate.case import Case, one_detector
 from inspect_lda.gate.checks_log import result
-from inspect_lda.gate.policy import JudgeRules, Policy
+from inspect_lda.gate.policy import JudgeRules, LogRules, Policy
 from inspect_lda.gate.report import Check
-from inspect_lda.report.wording import percent
+from inspect_lda.report.wording import above, percent
 from inspect_lda.statistics.intervals import clopper_pearson
 
 
@@ -28,6 +28,7 @@ def judge_checks(case: Case, policy: Policy) -> Iterator[Check]:
         )
         yield result("judge", case.label, False, found)
         return
+    yield _whole(case.label, case.calibration, policy.logs)
     yield _same_grader(case, case.calibration)
     yield from _good_enough(case.label, case.calibration, rules, policy.confidence)
 
@@ -43,6 +44,27 @@ def _confirmed(case: Case) -> Check:
     if not asked:
         found += ". Name one: --model-role grader2=…"
     return result("confirmed", case.label, asked and not bare, found)
+
+
+def _whole(subject: str, found: Calibration, rules: LogRules) -> Check:
+    """Bounds of its errors are those of replies that were all asked, once each."""
+    header, wrong = found.header, []
+    if header.status != "success" or header.invalidated:
+        wrong.append(f"status '{header.status}', or samples invalidated")
+    if header.eval.config.limit is not None or header.eval.config.sample_id is not None:
+        wrong.append("--limit or --sample-id picked some of the replies")
+    if found.repeated:
+        wrong.append(
+            f"{found.repeated:,} replies were asked before, which makes no new ones: "
+            "use one epoch"
+        )
+    if found.unscored > rules.max_unscored * found.asked:
+        wrong.append(
+            f"it could not tell {found.unscored:,} of {found.asked:,} replies, at most "
+            f"{rules.max_unscored:.1%} may be"
+        )
+    told = "; ".join(wrong) or f"{found.asked:,} labelled replies"
+    return result("calibration", subject, not wrong, told)
 
 
 def _same_grader(case: Case, calibration: Calibration) -> Check:
@@ -79,7 +101,7 @@ def _good_enough(
         lower = clopper_pearson(*cell, confidence, "lower").lower
         found = (
             f"{name} {percent(cell.k / cell.n)} of {cell.n:,} replies, at least "
-            f"{percent(lower)}"
+            f"{above(lower)}"
         )
         if least is None:
             yield Check(name="judge", subject=subject, status="note", found=found)

@@ -1,13 +1,11 @@
 """Is a log what it must be? Status, completion, versions, prompts, who judged."""
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
-from inspect_lda.arms import label
 from inspect_lda.gate.case import Case
 from inspect_lda.gate.policy import BehaviourRules, LogRules, Policy
+from inspect_lda.gate.protocol import comparable_version, differences, prompts_of
 from inspect_lda.gate.report import Check
 from inspect_lda.gate.rollouts import LogData
 from inspect_lda.gate.sequential import obstacles, stopped
@@ -28,12 +26,16 @@ def log_checks(log: LogData, rules: BehaviourRules, policy: Policy) -> Iterator[
     if rules.task_version is not None:
         found = str(log.header.eval.task_version)
         told = f"version {found}, wanted {rules.task_version}"
-        same = rules.task_version in (found, _comparable(found))
+        same = rules.task_version in (found, comparable_version(found))
         yield result("task version", log.short, same, told)
     if rules.prompts_sha256 is not None:
         digest = prompts_of(log) or "none"
         told = f"prompts {digest[:12]}, wanted {rules.prompts_sha256[:12]}"
         same = digest.startswith(rules.prompts_sha256) and len(rules.prompts_sha256) > 7
+        picked = log.header.eval.config
+        if picked.limit is not None or picked.sample_id is not None:
+            same = False
+            told += ", of which --limit or --sample-id picked some"
         yield result("prompt set", log.short, same, told)
     yield from _graders(log)
 
@@ -49,55 +51,10 @@ def case_checks(case: Case, policy: Policy) -> Iterator[Check]:
         found += ": none amplifies, so nothing was looked for"
     yield result("alphas", case.label, not lacking and amplified, found)
     yield from _stopped(case, policy)
-    yield from _unscored(case, policy.logs)
-    yield _repeats(case.label, logs)
     if len(logs) > 1:
         differ = differences(logs)
         said = f"{len(logs)} logs" + (f" that differ in {differ}" if differ else "")
         yield result("one experiment", case.label, not differ, said)
-
-
-def prompts_of(log: LogData) -> str | None:
-    """SHA-256 of the prompt set, as a task of ours records it."""
-    record = (log.header.eval.metadata or {}).get("prompts")
-    return str(record.get("sha256")) if isinstance(record, dict) else None
-
-
-def differences(logs: Sequence[LogData], *, pair: bool = True) -> str:
-    """In what logs differ that are to be one experiment; empty if in nothing.
-
-    Args:
-        logs: At least two.
-        pair: Whether the pair must be one, too.
-    """
-    found = []
-    asked = [_protocol(log, pair=pair) for log in logs]
-    for name in asked[0]:
-        values = {repr(one[name]) for one in asked}
-        if len(values) > 1:
-            found.append(f"{name} ({' / '.join(sorted(values))})")
-    return ", ".join(found)
-
-
-def _protocol(log: LogData, *, pair: bool) -> dict[str, Any]:
-    args = log.header.eval.task_args
-    spec = log.header.eval
-    asked = ("temperature", "max_tokens", "prefill", "chat_template", "pattern")
-    return {
-        "task": log.task,
-        # The letter behind it says that options changed, and scores still compare.
-        "task version": _comparable(str(spec.task_version)),
-        "detector": log.detector,
-        "prompts": prompts_of(log),
-        "graders": sorted((role, sorted(m)) for role, m in log.graders.items()),
-        **{name: args.get(name) for name in asked},
-        **({"model": log.model.partition("(")[0]} if pair else {}),
-    }
-
-
-def _comparable(version: str) -> str:
-    """`1` of `1-B`."""
-    return version.partition("-")[0]
 
 
 def _status(log: LogData) -> Check:
@@ -120,7 +77,10 @@ def _completed(log: LogData, rules: LogRules) -> Check:
     results = log.header.results
     total = results.total_samples if results else 0
     done = results.completed_samples if results else 0
-    if results and results.early_stopping is not None:
+    if log.ended < done:
+        found = f"the log holds {log.ended:,} of the {done:,} samples that ran"
+        return result("completed", log.short, False, found)
+    if log.stopped:
         return result(
             "completed", log.short, True, f"{done:,} samples, then it stopped"
         )
@@ -176,41 +136,3 @@ def _graders(log: LogData) -> Iterator[Check]:
         yield result(
             "grader", log.short, not itself and bound and len(models) == 1, found
         )
-
-
-def _unscored(case: Case, rules: LogRules) -> Iterator[Check]:
-    cells = {cell for log in case.candidate.logs for cell in log.lost}
-    worst = 0.0
-    for arm, alpha in sorted(cells | set(case.candidate.cells)):
-        lost = case.candidate.lost((arm, alpha))
-        n = lost + len(case.candidate.cells.get((arm, alpha), ()))
-        worst = max(worst, lost / n)
-        if lost / n > rules.max_unscored:
-            found = (
-                f"{lost:,} of {n:,} rollouts at {label(alpha, arm)} have no score, at "
-                f"most {rules.max_unscored:.1%} may: they may be the hits"
-            )
-            yield result("unscored", case.label, False, found)
-    if worst <= rules.max_unscored:
-        found = (
-            f"at most {worst:.1%} of an arm" if worst else "every rollout has a score"
-        )
-        yield result("unscored", case.label, True, found)
-
-
-def _repeats(subject: str, logs: Iterable[LogData]) -> Check:
-    """The same draw counted twice is one observation, however it came about."""
-    seen = Counter(
-        (one.sample_id, one.seed)
-        for log in logs
-        for one in log.rollouts
-        if one.seed is not None
-    )
-    twice = sum(count - 1 for count in seen.values())
-    found = f"{sum(seen.values()):,} rollouts, each with a seed of its own"
-    if twice:
-        found = (
-            f"{twice:,} rollouts repeat a prompt, alpha and seed: the same draws "
-            "counted again. Give each log once, and each run its own -T seed="
-        )
-    return result("independent", subject, not twice, found)

@@ -1,7 +1,7 @@
 """Is the pair the one that is meant, does it differ, and was it found sound?"""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from inspect_lda.arms import IDENTITY, SWEEP, TRIGGERED, label
 from inspect_lda.calibration.result import honest_text
@@ -10,6 +10,7 @@ from inspect_lda.gate.case import Arms, Case
 from inspect_lda.gate.checks_log import result
 from inspect_lda.gate.policy import ControlRules, PairRules, Policy
 from inspect_lda.gate.report import Check
+from inspect_lda.gate.rollouts import LogData
 from inspect_lda.gate.wording import hits_in
 from inspect_lda.report.wording import percent
 
@@ -30,9 +31,14 @@ def pair_checks(case: Case, policy: Policy) -> Iterator[Check]:
             )
             yield result("pair", log.short, False, found)
             continue
-        yield _pair(log.short, attested[0], policy.pair)
+        for one in _distinct(attested):
+            yield _pair(log.short, one, policy.pair)
+        for nets in sorted({one.nets for one in attested} - {""}):
+            found = f"{nets}: rollouts are amplified less than their alpha says"
+            yield Check(name="held back", subject=log.short, status="note", found=found)
         if policy.logs.self_test:
             yield _self_test(log.short, attested)
+    yield from _one_pair(case)
     yield _differs(case)
 
 
@@ -42,6 +48,12 @@ def evidence_checks(case: Case) -> Iterator[Check]:
         cell = (SWEEP, alpha)
         share = case.candidate.coherent_share(cell)
         subject = f"{case.label}@{alpha:g}"
+        hits = [one for one in case.candidate.cells[cell] if one.hit]
+        told = [one for one in hits if one.origin is not None]
+        if case.rules.count == "new" and len(told) < len(hits):
+            found = f"{len(hits) - len(told):,} of {len(hits):,} hits do not say where "
+            found += "they come from, so that none of them would count: count others"
+            yield result("origin", subject, False, found)
         if share is None:
             bare = [one for one in case.candidate.cells[cell] if one.reading is None]
             found = f"{len(bare):,} rollouts carry no evidence"
@@ -95,6 +107,20 @@ def _pair(subject: str, one: Attested, rules: PairRules) -> Check:
     return result("pair", subject, not wrong, "; ".join([found, *wrong]))
 
 
+def _one_pair(case: Case) -> Iterator[Check]:
+    """Rollouts add up only if they are of the same weights."""
+    every = [one for found in case.attested.values() for one in found]
+    pairs = [f"{one.after} against {one.before}" for one in _distinct(every)]
+    if len(pairs) > 1:
+        found = f"{len(pairs)} pairs: {'; '.join(pairs)}. Gate each on its own"
+        yield result("one experiment", case.label, False, found)
+
+
+def _distinct(attested: Sequence[Attested]) -> list[Attested]:
+    """One of each pair of checkpoints."""
+    return list({(one.after, one.before): one for one in attested}.values())
+
+
 def _self_test(subject: str, attested: tuple[Attested, ...]) -> Check:
     made = [one for one in attested if one.noise.self_test is not None]
     broken = [one for one in made if not one.noise.passed]
@@ -113,18 +139,17 @@ def _self_test(subject: str, attested: tuple[Attested, ...]) -> Check:
 
 
 def _differs(case: Case) -> Check:
-    seen = [
-        one.kl_max
-        for cell, rollouts in case.candidate.cells.items()
-        if cell[0] == SWEEP
-        for one in rollouts
-        if one.kl_max is not None
-    ]
-    most = max(seen, default=0.0)
+    """No log may be of one model against itself, whatever the others are of."""
+    most = min(map(_largest_kl, case.candidate.logs))
     found = f"KL(after || before) reaches {most:.2g} nats a token"
-    if most <= FLAT:
+    if not most > FLAT:
         found += ": the checkpoints say the same, so that no behaviour could show"
     return result("difference", case.label, most > FLAT, found)
+
+
+def _largest_kl(log: LogData) -> float:
+    seen = [one.kl_max for one in log.rollouts if one.cell[0] == SWEEP]
+    return max((kl for kl in seen if kl is not None), default=0.0)
 
 
 def _control(case: Case, cell: tuple[str, float], rules: ControlRules) -> Check:

@@ -29,6 +29,7 @@ from inspect_lda.statistics.clusters import Cluster
 from inspect_lda.statistics.misclassified import Corrected, rogan_gladen
 from inspect_lda.statistics.onset import holm
 from inspect_lda.statistics.stratified import exact_conditional
+from inspect_lda.stopped import StoppedCell
 
 
 def claims(case: Case, policy: Policy) -> Iterator[Claim]:
@@ -43,7 +44,7 @@ def claims(case: Case, policy: Policy) -> Iterator[Claim]:
         else:
             yield _rate_claim(case, policy, alpha, clusters, counted)
         if case.rules.max_hits is not None:
-            yield _hits_claim(case, policy, alpha, clusters)
+            yield _hits_claim(case, policy, alpha, clusters, cells.get(alpha))
         if case.rules.baseline and case.baseline and comparable(case, alpha):
             yield _baseline_claim(case, case.baseline, policy, alpha)
 
@@ -60,6 +61,8 @@ def decide(found: Sequence[Claim], policy: Policy) -> tuple[Decision, ...]:
     tested = [claim.p for claim in found if claim.p is not None]
     corrected = holm(tested) if policy.multiplicity == "holm" else tested
     left = iter(corrected)
+    # What Holm asks of the smallest p value of all, and no more of any other.
+    shared = max(1, len(tested)) if policy.multiplicity == "holm" else 1
     made = []
     for claim in found:
         adjusted = None if claim.p is None else next(left)
@@ -69,8 +72,8 @@ def decide(found: Sequence[Claim], policy: Policy) -> tuple[Decision, ...]:
         if claim.fails or (certain and outcome != "PASS"):
             outcome = "FAIL"
         update = {"outcome": outcome, "p": claim.p, "adjusted": adjusted}
-        if outcome != "INCONCLUSIVE":
-            update["missing"] = None
+        if outcome == "INCONCLUSIVE" and claim.needs is not None:
+            update["missing"] = claim.needs(policy.error / shared)
         decision = claim.made.model_copy(update=update)
         made.append(decision.model_copy(update={"said": rate_said(decision, policy)}))
     return tuple(made)
@@ -102,12 +105,15 @@ def _rate_claim(
     def passes(data: Bounds) -> bool:
         return data.upper(error) <= rules.max_rate
 
-    def decided(factor: float) -> bool:
-        more = known.grown(factor)
-        return passes(more) or more.lower(error) > rules.ok
+    def needs(share: float) -> int | None:
+        def decided(factor: float) -> bool:
+            more = known.grown(factor)
+            return passes(more) or more.lower(share) > rules.ok
+
+        units = counted.n if policy.estimand == "prompt_set" else len(clusters)
+        return missing(units, growth_until(decided))
 
     outcome: Outcome = "PASS" if passes(known) else "INCONCLUSIVE"
-    units = counted.n if policy.estimand == "prompt_set" else len(clusters)
     made = Decision(
         behaviour=case.label,
         rule="max_rate",
@@ -120,12 +126,11 @@ def _rate_claim(
         upper=known.upper(error),
         limit=rules.max_rate,
         ok=rules.ok,
-        missing=missing(units, growth_until(decided)),
         unit="rollouts" if policy.estimand == "prompt_set" else "prompts",
         coherent_share=case.candidate.coherent_share((SWEEP, alpha)),
         said="",
     )
-    return Claim(made, p)
+    return Claim(made, p, needs=needs)
 
 
 def _rate(counted: Binomial, known: Bounds) -> float | None:
@@ -137,12 +142,19 @@ def _rate(counted: Binomial, known: Bounds) -> float | None:
 
 
 def _hits_claim(
-    case: Case, policy: Policy, alpha: float, clusters: dict[str, Cluster]
+    case: Case,
+    policy: Policy,
+    alpha: float,
+    clusters: dict[str, Cluster],
+    stopped_at: StoppedCell | None,
 ) -> Claim:
     """No test: the policy says that so many hits are too many, whatever they prove."""
     most = case.rules.max_hits or 0
     counted = pooled(list(clusters.values()))
     known = bounds_of(case, policy, clusters.values())
+    lower, upper = known.lower(policy.error), known.upper(policy.error)
+    if stopped_at is not None:  # looked at again and again
+        lower, upper = stopped_at.lower, stopped_at.upper
     made = Decision(
         behaviour=case.label,
         rule="max_hits",
@@ -151,8 +163,8 @@ def _hits_claim(
         k=int(counted.k),
         n=int(counted.n),
         rate=counted.k / counted.n,
-        lower=known.lower(policy.error),
-        upper=known.upper(policy.error),
+        lower=lower,
+        upper=upper,
         limit=most,
         said="",
     )
@@ -181,20 +193,23 @@ def _baseline_claim(case: Case, other: Arms, policy: Policy, alpha: float) -> Cl
         upper=rise,
         limit=margin,
         ok=0.0,
-        missing=missing(counted.n, _growth_of_both(first, second, margin, error / 2)),
         said=against(base, compared),
     )
-    return Claim(made, compared.p)
+
+    def needs(share: float) -> int | None:
+        return missing(counted.n, _growth_of_both(first, second, margin, error, share))
+
+    return Claim(made, compared.p, needs=needs)
 
 
 def _growth_of_both(
-    first: Bounds, second: Bounds, margin: float, error: float
+    first: Bounds, second: Bounds, margin: float, error: float, share: float
 ) -> float:
     """How many times the rollouts of both releases an answer would take."""
 
     def decided(factor: float) -> bool:
         mine, theirs = first.grown(factor), second.grown(factor)
-        rise = mine.upper(error) - theirs.lower(error)
-        return rise <= margin or mine.lower(error) > theirs.upper(error)
+        rise = mine.upper(error / 2) - theirs.lower(error / 2)
+        return rise <= margin or mine.lower(share / 2) > theirs.upper(share / 2)
 
     return growth_until(decided)

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from inspect_lda.arms import SWEEP
 from inspect_lda.errors import LDAError
 from inspect_lda.gate.case import Arms, Case
-from inspect_lda.gate.checks_log import differences
 from inspect_lda.gate.policy import Policy
+from inspect_lda.gate.protocol import differences
 from inspect_lda.gate.report import Detection
 from inspect_lda.statistics.clusters import Cluster
 from inspect_lda.statistics.detection import caught

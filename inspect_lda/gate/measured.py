@@ -14,7 +14,7 @@ from inspect_lda.gate.claim import Claim
 from inspect_lda.gate.policy import Policy
 from inspect_lda.gate.report import Decision, Outcome
 from inspect_lda.gate.rollouts import LogData
-from inspect_lda.report.wording import percent
+from inspect_lda.report.wording import above, below, percent
 
 METRIC_CONFIDENCE = 0.975
 """Of either end of the metric's interval, which is two-sided at 95%."""
@@ -58,6 +58,8 @@ def measure(arms: Arms, confidence: float) -> Measured | None:
 
 
 def _metric(log: LogData) -> Measured | None:
+    if log.stopped:
+        return None  # its interval is for a run of a fixed size
     results = log.header.results
     every = results.scores if results else []
     scores = [score for score in every if score.name == log.detector]
@@ -89,7 +91,7 @@ def true_rate_claim(case: Case, policy: Policy) -> Claim | None:
     over = found.lower > rules.max_rate
     if found.whole and found.upper <= rules.max_rate:
         outcome = "PASS"
-    ends = f" ({percent(found.lower)} to {percent(found.upper)})" if found.whole else ""
+    ends = f" ({above(found.lower)} to {below(found.upper)})" if found.whole else ""
     said = f"{percent(found.rate)}{ends} by the {found.method}; the budget is "
     said += f"{percent(rules.max_rate)}."
     if not found.whole and not over:

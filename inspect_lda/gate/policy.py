@@ -13,6 +13,7 @@ Schema = Literal["inspect_lda.gate/1"]
 SCHEMA: Schema = "inspect_lda.gate/1"
 
 Rate = Annotated[float, Field(ge=0, le=1)]
+Version = Annotated[str, Field(pattern=r"^\d+(\.\d+)*")]
 Share = Annotated[float, Field(gt=0, le=1)]
 Arm = Literal[
     "triggered", "before", "harmless", "control", "mirror", "placebo", "identity"
@@ -40,7 +41,7 @@ class LogRules(Strict):
     min_completed: Share = 1.0
     max_unscored: Rate = 0.02
     self_test: bool = True
-    min_versions: dict[str, str] = Field(default_factory=dict)
+    min_versions: dict[str, Version] = Field(default_factory=dict)
 
 
 class PairRules(Strict):
@@ -102,6 +103,8 @@ class ControlRules(Strict):
             raise ValueError(
                 "asks nothing: give min_rate, max_rate, max_hits or min_equal"
             )
+        if self.min_equal is not None and any(one is not None for one in asked[:3]):
+            raise ValueError("min_equal compares texts: no hits beside it")
         return self
 
 
@@ -173,6 +176,13 @@ class BehaviourRules(Strict):
     def ok(self) -> float:
         """The rate above which it fails."""
         return self.max_rate if self.ok_rate is None else self.ok_rate
+
+    @model_validator(mode="after")
+    def _texts_are_of_identity(self) -> Self:
+        for arm, rules in self.controls.items():
+            if rules.min_equal is not None and arm != "identity":
+                raise ValueError(f"controls.{arm}: min_equal is for arm identity alone")
+        return self
 
     @model_validator(mode="after")
     def _can_be_decided(self) -> Self:

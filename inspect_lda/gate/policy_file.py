@@ -2,8 +2,10 @@
 
 import hashlib
 import reprlib
+from collections.abc import Hashable
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -16,6 +18,25 @@ from inspect_lda.gate.policy import (
     PairRules,
     Policy,
 )
+
+
+class _Unambiguous(yaml.SafeLoader):
+    """Refuses a key that is there twice: of two limits the first would not hold."""
+
+    def construct_mapping(
+        self, node: yaml.MappingNode, deep: bool = False
+    ) -> dict[Hashable, Any]:
+        """As `SafeLoader` does, if no key is there twice."""
+        keys = [key.value for key, _ in node.value]
+        for key, _ in node.value:
+            if keys.count(key.value) > 1:
+                raise yaml.constructor.ConstructorError(
+                    "while reading keys",
+                    node.start_mark,
+                    f"{key.value!r} is there twice",
+                    key.start_mark,
+                )
+        return super().construct_mapping(node, deep=deep)
 
 
 def read_policy(path: Path) -> Policy:
@@ -32,7 +53,7 @@ def read_policy(path: Path) -> Policy:
             "init"
         ) from error
     try:
-        content = yaml.safe_load(text)
+        content = yaml.load(text, _Unambiguous)  # a SafeLoader
     except yaml.YAMLError as error:
         raise LDAError(f"--policy {path}: no YAML ({error})") from error
     if not isinstance(content, dict):

@@ -23,6 +23,10 @@ Cell = tuple[str, float]
 """Arm and alpha."""
 
 
+_OWN_LIMITS = ("message", "turn")
+"""Limits that say how long a conversation is; the others are how much was paid for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rollout:
     """One scored rollout.
@@ -34,7 +38,8 @@ class Rollout:
         prompt: The prompt, or group of prompts, it belongs to.
         hit: Whether the detector saw the behaviour.
         reading: For coherence; None without evidence.
-        seed: Of its random stream; None without evidence.
+        draw: Its random stream's seed, which two runs may share; without evidence what
+            Inspect calls this very sample; None if neither is known.
         kl_max: Largest KL(after || before) along it; None without evidence.
         origin: Where the hit comes from, if that was told.
         decided_by: The last stage of a judge's chain, if there was one.
@@ -46,7 +51,7 @@ class Rollout:
     prompt: str
     hit: bool
     reading: Reading | None
-    seed: int | None
+    draw: int | str | None
     kl_max: float | None
     origin: str | None
     decided_by: str | None
@@ -61,7 +66,9 @@ class LogData:
         header: The log without samples.
         detector: The score that counts.
         rollouts: All scored ones.
-        lost: Rollouts without a score, by arm and alpha.
+        lost: Rollouts without a score, by arm and alpha, and those that a limit cut
+            short before any hit.
+        ended: Samples that ended without an error, scored or not.
         graders: Models that judged, by role.
         exact: Exact probabilities of the target, by alpha, one a prompt.
         identity: Texts of the identity pair that are those of alpha 0, and all.
@@ -72,6 +79,7 @@ class LogData:
     detector: str
     rollouts: list[Rollout] = field(default_factory=list)
     lost: Counter[Cell] = field(default_factory=Counter)
+    ended: int = 0
     graders: dict[str, set[str]] = field(default_factory=dict)
     exact: dict[float, list[float]] = field(default_factory=dict)
     identity: tuple[int, int] = (0, 0)
@@ -90,6 +98,12 @@ class LogData:
     def short(self) -> str:
         """The file's name."""
         return self.location.rpartition("/")[2]
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was ended early, by whatever looked at its counts."""
+        results = self.header.results
+        return results is not None and results.early_stopping is not None
 
     def dose(self) -> float | None:
         """Mean over prompts of the target's exact probability at alpha 0."""
@@ -117,13 +131,15 @@ def read_log(location: str, header: EvalLog, detector: str | None) -> LogData:
     data = LogData(location, header, name)
     fallback = _alpha_of(header)
     texts: list[SampleScore] = []
+    named = False
     try:
         for summary in summaries(location):
+            named |= bool(summary.get("error")) or name in (summary.get("scores") or {})
             _add(data, summary, fallback)
             texts += _text(summary)
-    except (ValueError, OSError, KeyError) as error:
+    except Exception as error:  # whatever a foreign file makes the reader raise
         raise LDAError(f"{location}: samples cannot be read ({error})") from error
-    if not data.rollouts and not data.lost:
+    if not named:
         found = (
             [score.name for score in header.results.scores] if header.results else []
         )
@@ -138,12 +154,11 @@ def read_log(location: str, header: EvalLog, detector: str | None) -> LogData:
 def _add(data: LogData, summary: Summary, fallback: float) -> None:
     scores = summary.get("scores") or {}
     known = summary.get("metadata") or {}
+    data.ended += not summary.get("error")
     if known.get("arm") == EXACT:
         _add_exact(data, scores.get("exact_logprob"))
         return
     score = scores.get(data.detector)
-    if score is None and not summary.get("error"):
-        return  # not this detector's business
     facts = {} if score is None else score.get("metadata") or {}
     asked = next(
         (d["alpha"] for d in (facts, known) if d.get("alpha") is not None), None
@@ -153,11 +168,13 @@ def _add(data: LogData, summary: Summary, fallback: float) -> None:
     hit = None if score is None else _hit(score["value"])
     for role, model in (facts.get("graders") or {}).items():
         data.graders.setdefault(role, set()).add(str(model))
-    if hit is None:
+    cut = summary.get("limit") not in (None, *_OWN_LIMITS)
+    if hit is None or (cut and not hit):
         data.lost[cell] += 1
         return
     other = (scores.get("likelihood_coherence") or {}).get("metadata") or {}
     evidence = facts if "surprise_forgiven" in facts else other
+    seed, kl_max = evidence.get("seed"), evidence.get("kl_max")
     data.rollouts.append(
         Rollout(
             sample_id=str(summary["id"]),
@@ -166,8 +183,8 @@ def _add(data: LogData, summary: Summary, fallback: float) -> None:
             prompt=str(known.get("group", summary["id"])),
             hit=hit,
             reading=reading_in(evidence),
-            seed=evidence.get("seed"),
-            kl_max=evidence.get("kl_max"),
+            draw=summary.get("uuid") if seed is None else int(seed),
+            kl_max=None if kl_max is None else float(kl_max),
             origin=facts.get("origin"),
             decided_by=facts.get("decided_by"),
         )

@@ -8,8 +8,9 @@ from inspect_lda import __version__
 from inspect_lda.errors import LDAError
 from inspect_lda.gate.attest import attest
 from inspect_lda.gate.case import Arms, Case, one_detector
+from inspect_lda.gate.checks_counts import count_checks, draw_checks
 from inspect_lda.gate.checks_judge import judge_checks
-from inspect_lda.gate.checks_log import case_checks, differences, log_checks, result
+from inspect_lda.gate.checks_log import case_checks, log_checks, result
 from inspect_lda.gate.checks_pair import control_checks, evidence_checks, pair_checks
 from inspect_lda.gate.decisions import claims, comparable, decide
 from inspect_lda.gate.detection import detections
@@ -17,6 +18,7 @@ from inspect_lda.gate.inputs import Inputs, open_logs
 from inspect_lda.gate.measured import true_rate_claim
 from inspect_lda.gate.policy import BehaviourRules, Policy
 from inspect_lda.gate.policy_file import fingerprint, read_policy
+from inspect_lda.gate.protocol import differences
 from inspect_lda.gate.report import (
     EXIT_CODES,
     Check,
@@ -25,6 +27,7 @@ from inspect_lda.gate.report import (
     Source,
     Verdict,
 )
+from inspect_lda.gate.rollouts import LogData
 from inspect_lda.gate.sources import calibration_source, source
 from inspect_lda.gate.transcripts import transcripts
 from inspect_lda.gate.wording import headline
@@ -129,11 +132,14 @@ def _checks(case: Case, policy: Policy) -> Iterator[Check]:
         yield from log_checks(log, case.rules, policy)
     yield from pair_checks(case, policy)
     yield from case_checks(case, policy)
+    yield from count_checks(case, policy)
     yield from evidence_checks(case)
     yield from control_checks(case)
     yield from judge_checks(case, policy)
     if case.rules.baseline is not None:
         yield from _baseline_checks(case, policy)
+    for log in (log for arms in case.planted for log in arms.logs):
+        yield from _fixed_checks(log, case.rules, policy, "planted pair")
 
 
 def _baseline_checks(case: Case, policy: Policy) -> Iterator[Check]:
@@ -143,7 +149,8 @@ def _baseline_checks(case: Case, policy: Policy) -> Iterator[Check]:
         yield result("baseline", case.label, False, found)
         return
     for log in other.logs:
-        yield from log_checks(log, case.rules, policy)
+        yield from _fixed_checks(log, case.rules, policy, "baseline")
+    yield from draw_checks(f"{case.label}: baseline", other, case.alphas)
     differ = differences([*case.candidate.logs, *other.logs], pair=False)
     apart = [f"{a:g}" for a in case.alphas if not comparable(case, a)]
     found = f"run as the release was, on {other.logs[0].model}"
@@ -152,6 +159,16 @@ def _baseline_checks(case: Case, policy: Policy) -> Iterator[Check]:
     elif apart:
         found = f"asked other prompts at alpha {', '.join(apart)}"
     yield result("baseline", case.label, not differ and not apart, found)
+
+
+def _fixed_checks(
+    log: LogData, rules: BehaviourRules, policy: Policy, role: str
+) -> Iterator[Check]:
+    """Of logs to compare with, whose bounds are those of a fixed size."""
+    yield from log_checks(log, rules, policy)
+    if log.stopped:
+        found = f"a {role} that ended early, after looking at its counts"
+        yield result("stopped early", log.short, False, found)
 
 
 def _report(

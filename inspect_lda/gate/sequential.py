@@ -5,7 +5,9 @@ The run left evidence that holds at any time, and that is what decides here.
 """
 
 import math
+from collections.abc import Iterator
 
+from inspect_lda.arms import SWEEP
 from inspect_lda.gate.case import Case
 from inspect_lda.gate.claim import Claim, missing
 from inspect_lda.gate.policy import Policy
@@ -38,9 +40,33 @@ def obstacles(case: Case, record: Stopped, policy: Policy) -> list[str]:
         found.append("its rates are of its prompts, the policy's of prompts like these")
     if judge is not None and judge.correct:
         found.append("its rates are not corrected for a judge's errors")
+    if case.rules.baseline is not None:
+        found.append("a comparison with a baseline needs a run of a fixed size")
     if record.detector != case.candidate.logs[0].detector:
         found.append(f"it counted by '{record.detector}'")
+    elif len(case.candidate.logs) == 1:
+        found += _stale(case, record)
     return found
+
+
+def _stale(case: Case, record: Stopped) -> Iterator[str]:
+    """Scores that are no longer those that the run decided by."""
+    [log] = case.candidate.logs
+    ids = log.header.eval.dataset.sample_ids or []
+    place = {str(one): index for index, one in enumerate(ids)}
+    for cell in record.cells:
+        key = (SWEEP, cell.alpha)
+        planned = sorted(
+            case.candidate.cells.get(key, ()),
+            key=lambda one: (one.epoch, place.get(one.sample_id, len(place))),
+        )
+        k = sum(one.hit for one in planned[: cell.n])
+        # What has no score may be anywhere among them.
+        if abs(k - cell.k) > case.candidate.lost(key):
+            yield (
+                f"it counted {cell.k:,} hits at alpha {cell.alpha:g} where its samples "
+                f"now have {k:,}: scored anew since, so run it again"
+            )
 
 
 def stopped_claim(
@@ -57,13 +83,15 @@ def stopped_claim(
     if cell.lower > rules.ok:
         p = min(p, 1 - settings.confidence)
 
-    def decided(factor: float) -> bool:
-        k, n = math.ceil(cell.k * factor), math.ceil(cell.n * factor)
-        more = confidence_sequence(k, n, policy.confidence, "upper").upper
-        return more <= rules.max_rate
+    def needs(share: float) -> int | None:
+        def decided(factor: float) -> bool:
+            k, n = math.ceil(cell.k * factor), math.ceil(cell.n * factor)
+            upper = confidence_sequence(k, n, policy.confidence, "upper").upper
+            lower = confidence_sequence(k, n, 1 - share, "lower").lower
+            return upper <= rules.max_rate or lower > rules.ok
 
-    undecided = outcome == "INCONCLUSIVE" and cell.n
-    growth = growth_until(decided) if undecided else math.inf
+        return missing(cell.n, growth_until(decided)) if cell.n else None
+
     made = Decision(
         behaviour=case.label,
         rule="max_rate",
@@ -76,7 +104,6 @@ def stopped_claim(
         upper=min(cell.upper, settings.r_bad) if passed else cell.upper,
         limit=rules.max_rate,
         ok=rules.ok,
-        missing=missing(cell.n, growth),
         said="",
     )
-    return Claim(made, p)
+    return Claim(made, p, needs=needs)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from inspect_lda.gate.attest import Attested
 from inspect_lda.gate.calibrations import Calibration
-from inspect_lda.gate.checks_log import prompts_of
+from inspect_lda.gate.protocol import prompts_of
 from inspect_lda.gate.report import Source
 from inspect_lda.gate.rollouts import LogData, task_of
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from inspect_lda.gate.policy import Policy
 from inspect_lda.gate.report import Decision, Detection, GateReport, Verdict
-from inspect_lda.report.wording import one_in, percent
+from inspect_lda.report.wording import above, below, one_in, percent
 from inspect_lda.statistics.bounds import Binomial
 from inspect_lda.statistics.stratified import Compared
 
@@ -30,22 +30,22 @@ def rate_said(made: Decision, policy: Policy) -> str:
     if made.rule == "max_hits":
         return (
             f"{hits_in(made.k or 0, made.n or 0)}, at most {made.limit:g} allowed; the "
-            f"rate at alpha {made.alpha:g} is below {percent(made.upper or 0)}."
+            f"rate at alpha {made.alpha:g} is below {below(made.upper or 0)}."
         )
     if made.rule == "true_rate":
         return made.said
     seen = hits_in(made.k or 0, made.n or 0)
     where = "" if policy.estimand == "prompt_set" else ", for prompts like these"
     bound = (
-        f"the rate at alpha {made.alpha:g} is below {percent(made.upper or 0)} with "
-        f"{policy.confidence:.0%} confidence{where}"
+        f"the rate at alpha {made.alpha:g} is below {below(made.upper or 0)} with "
+        f"{100 * policy.confidence:.12g}% confidence{where}"
     )
     if made.outcome == "PASS":
         return f"{seen}: {bound}; the limit is {percent(made.limit)}."
     if made.outcome == "FAIL":
         return (
             f"{seen}: the rate at alpha {made.alpha:g} is above "
-            f"{percent(made.lower or 0)}{where}; {percent(made.ok or 0)} is acceptable "
+            f"{above(made.lower or 0)}{where}; {percent(made.ok or 0)} is acceptable "
             f"(p = {made.adjusted or 0:.2g} for all claims together)."
         )
     short = f"that does not reach {percent(made.limit)}."
@@ -61,7 +61,10 @@ def missing_said(made: Decision) -> str:
             " More of the same would not decide: the rate is at the limit, or the "
             "judge's own errors are as large."
         )
-    return f" About {made.missing:,} more {made.unit} like these would decide."
+    more = f" About {made.missing:,} more {made.unit} like these"
+    if made.rule == "baseline":
+        more += ", and as many times the baseline's,"
+    return f"{more} would decide."
 
 
 def against(base: Binomial, compared: Compared) -> str:
@@ -93,9 +96,10 @@ def headline(verdict: Verdict, report: GateReport) -> str:
         worst = max(open_, key=lambda one: one.missing or float("inf"))
         return f"{_where(worst)}: {worst.said}"
     bounds = [one.upper for one in report.decisions if one.rule == "max_rate"]
+    weakest = below(max(b for b in bounds if b is not None))
     return (
-        f"Every rate is below its limit with {report.confidence:.0%} confidence; the "
-        f"weakest bound is {percent(max(b for b in bounds if b is not None))}."
+        f"Every rate is below its limit with {100 * report.confidence:.12g}% "
+        f"confidence; the weakest bound is {weakest}."
     )
 
 
@@ -116,13 +120,15 @@ def _at_least(chance: float) -> str:
 
 def limit_lines(found: "Limit") -> list[str]:
     """A limit of detection, dose by dose."""
-    lines = [f"{found.rollouts:,} rollouts at each alpha, {found.confidence:.0%}:"]
+    lines = [
+        f"{found.rollouts:,} rollouts at each alpha, {100 * found.confidence:.12g}%:"
+    ]
     for one in found.doses:
         need = "unknown" if one.needed is None else f"{one.needed:,}"
         lines.append(
             f"  {'caught' if one.caught else 'missed'}: {one.plant}, "
             f"{_often(one.dose)} unamplified: {one.k}/{one.n} at alpha "
-            f"{one.alpha:g}; chance of a hit at least {percent(one.chance)}, plain "
+            f"{one.alpha:g}; chance of a hit at least {_at_least(one.chance)}, plain "
             f"{percent(one.plain)}; {need} rollouts needed"
         )
     if found.smallest is None:
@@ -137,8 +143,8 @@ def _often(rate: float) -> str:
 def _increase_said(made: Decision, policy: Policy) -> str:
     seen = f"{made.k:,} of {made.n:,} rollouts hit, {made.said}"
     rise = (
-        f"the rate is at most {percent(max(0.0, made.upper or 0))} above the "
-        f"baseline's with {policy.confidence:.0%} confidence"
+        f"the rate is at most {below(max(0.0, made.upper or 0))} above the "
+        f"baseline's with {100 * policy.confidence:.12g}% confidence"
     )
     if made.outcome == "PASS":
         return f"{seen}: {rise}; {percent(made.limit)} is allowed."

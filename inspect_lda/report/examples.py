@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from inspect_ai.log import EvalSample
+from inspect_ai.scorer import CORRECT
 
 from inspect_lda.arms import SWEEP
 from inspect_lda.errors import LDAError
@@ -108,7 +109,9 @@ def cut(
 
 def _hit(sample: EvalSample, name: str) -> bool:
     score = (sample.scores or {})[name]
-    return score.as_float() > 0 and (score.metadata or {}).get("arm", SWEEP) == SWEEP
+    number = isinstance(score.value, int | float) and score.value > 0
+    arm = (score.metadata or {}).get("arm", SWEEP)
+    return (number or score.value == CORRECT) and bool(arm == SWEEP)
 
 
 def _example(sample: EvalSample, name: str, limits: Limits) -> Example:

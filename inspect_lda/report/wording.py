@@ -1,5 +1,7 @@
 """Numbers as words: one wording for terminal and page."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -67,6 +69,24 @@ def percent(rate: float) -> str:
     if rate < 1e-5:
         return f"{rate:.1e}"
     return f"{100 * rate:#.2g}%" if rate < 0.0995 else f"{100 * rate:.0f}%"
+
+
+def below(bound: float) -> str:
+    """A bound from above as `percent`, rounded up: 4.93% is not below 4.9%."""
+    return percent(_rounded(bound, math.ceil))
+
+
+def above(bound: float) -> str:
+    """A bound from below, rounded down: 10.6% is not above 11%."""
+    return percent(_rounded(bound, math.floor))
+
+
+def _rounded(bound: float, cut: Callable[[float], int]) -> float:
+    if not 0 < bound < math.inf:
+        return max(0.0, bound)
+    # The last digit that `percent` shows; 9 digits are none of a float's dust.
+    step = 0.01 if bound >= 0.0995 else 10.0 ** (math.floor(math.log10(bound)) - 1)
+    return cut(round(bound / step, 9)) * step
 
 
 def one_in(rate: float) -> str:

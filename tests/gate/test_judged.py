@@ -127,3 +127,44 @@ def test_a_model_must_not_judge_itself(evals: dict[str, str], folder: Path) -> N
 
     log = altered(evals["sweep"], folder, same)
     assert "must not judge itself" in str(found(gate([log], policy(**RULES)), "grader"))
+
+
+def part(log: EvalLog) -> None:
+    log.eval.config.limit = 10
+
+
+def unfinished(log: EvalLog) -> None:
+    log.status = "cancelled"
+
+
+def repeated(log: EvalLog) -> None:
+    samples = log.samples or []
+    log.samples = [
+        one.model_copy(update={"epoch": epoch}) for one in samples for epoch in (1, 2)
+    ]
+
+
+def silent(log: EvalLog) -> None:
+    for sample in (log.samples or [])[:20]:
+        assert sample.scores is not None
+        sample.scores["calibrated"].value = "unscored"
+
+
+CALIBRATIONS = {
+    "picked some": part,
+    "status 'cancelled'": unfinished,
+    "asked before": repeated,
+    "could not tell 20 of": silent,
+}
+
+
+@pytest.mark.parametrize("says", CALIBRATIONS)
+def test_a_calibration_is_a_whole_one(
+    evals: dict[str, str], folder: Path, says: str
+) -> None:
+    rules = policy(**RULES, judge={"min_specificity": 0.1})
+    whole = gate(list(evals.values()), rules)
+    assert [status for status, _ in found(whole, "calibration")] == ["ok"]
+    log = altered(evals["calibration"], folder, CALIBRATIONS[says])
+    [(status, told)] = found(gate([evals["sweep"], log], rules), "calibration")
+    assert (status, says in told) == ("failed", True)

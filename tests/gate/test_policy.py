@@ -59,6 +59,15 @@ def test_what_the_template_comments_out_holds_too(folder: Path) -> None:
         ("schema: inspect_lda.gate/1", "schema: inspect_lda.gate/9", "schema"),
         ("schema: inspect_lda.gate/1", "", "has no 'schema'"),
         ("multiplicity: holm", "multiplicity: [", "no YAML"),
+        ("max_rate: 0.05", "max_rate: 0.05\n    max_rate: 0.9", "'max_rate' is there"),
+        ("behaviours:", "behaviours: []\nbehaviours:", "'behaviours' is there twice"),
+        ('inspect_lda: "0.1.0"', 'inspect_lda: ">=0.1"', "min_versions.inspect_lda"),
+        ("before: {max_hits: 0}", "before: {min_equal: 1}", "for arm identity alone"),
+        (
+            "before: {max_hits: 0}",
+            "identity: {min_equal: 1, max_hits: 0}",
+            "no hits beside it",
+        ),
     ],
 )
 def test_what_is_wrong_is_said(folder: Path, old: str, new: str, says: str) -> None:

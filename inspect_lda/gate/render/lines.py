@@ -1,7 +1,11 @@
 """The tables of a report, as cells: what every format shows."""
 
+from collections.abc import Callable
+
 from inspect_lda.gate.report import Check, Decision, GateReport
-from inspect_lda.report.wording import Line, percent
+from inspect_lda.report.wording import Line, above, below, percent
+
+_Worded = Callable[[float], str]
 
 DECISIONS = ("behaviour", "rule", "alpha", "hits", "rate", "bounds", "limit", "verdict")
 SOURCES = ("as", "pair", "task", "rollouts", "log")
@@ -68,10 +72,16 @@ def _bounds(one: Decision) -> str:
     if one.upper is None or one.lower is None:
         return "-"
     if one.rule == "baseline":
-        low = ("-" if one.lower < 0 else "+") + percent(abs(one.lower))
-        return f"{low} to {'-' if one.upper < 0 else '+'}{percent(abs(one.upper))}"
+        return (
+            f"{_signed(one.lower, above, below)} to {_signed(one.upper, below, above)}"
+        )
     if one.lower == 0:
-        return f"below {percent(one.upper)}"
+        return f"below {below(one.upper)}"
     if one.upper >= 1:
-        return f"above {percent(one.lower)}"
-    return f"{percent(one.lower)} to {percent(one.upper)}"
+        return f"above {above(one.lower)}"
+    return f"{above(one.lower)} to {below(one.upper)}"
+
+
+def _signed(bound: float, raised: _Worded, lowered: _Worded) -> str:
+    """Outwards, whichever sign it has."""
+    return f"+{raised(bound)}" if bound >= 0 else f"-{lowered(-bound)}"
