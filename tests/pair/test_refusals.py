@@ -25,7 +25,11 @@ def test_path_typo_names_the_nearest(shelf: Shelf) -> None:
 
 
 @pytest.mark.parametrize("name", ["./nowhere/model", "../x", "~/no/such", "a/b/c"])
-def test_paths_never_go_to_the_hub(shelf: Shelf, name: str) -> None:
+def test_paths_never_go_to_the_hub(
+    shelf: Shelf, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     assert refusal(PairSpec(name, str(shelf.before))).startswith(
         "after: no checkpoint at"
     )
