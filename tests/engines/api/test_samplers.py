@@ -18,13 +18,13 @@ from tests.served.gguf_files import Pair
 from tests.served.servers import ServedPair
 
 PROMPT = (2, 40, 41, 42, 43)
-RUNS = 1500
+RUNS = 800
 FEW = 6
 """A support of so many ids: 36 outcomes of two tokens."""
 
 
 class Remembering:
-    """A dialect that is asked each question once: 1,500 rollouts of two tokens ask few.
+    """A dialect that is asked each question once: many rollouts of two tokens ask few.
 
     Drafts are not remembered: the server draws them.
     """
