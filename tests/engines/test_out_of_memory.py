@@ -139,7 +139,9 @@ def test_rows_that_were_there_first_go_on(pair: Pair) -> None:
     assert begun == [11, 12, 13, 14, 15, 16, 14, 15, 16, 17, 18, 19]
 
 
-@pytest.mark.parametrize("share", [0.8, 0.5, 0.3, 0.2])
+@pytest.mark.parametrize(
+    "share", [0.8, *(pytest.param(x, marks=pytest.mark.slow) for x in (0.5, 0.3)), 0.2]
+)
 def test_a_device_that_fills_up_anywhere(share: float, tmp_path: Path) -> None:
     for name, seed in (("after", 1), ("before", 2)):
         deep = tiny_model(seed=seed, num_hidden_layers=6)

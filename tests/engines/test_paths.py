@@ -68,6 +68,10 @@ PATHS: dict[str, tuple[Form, list[int] | None]] = {
 }
 
 
+JOINTS = ("rolling", "lockstep", "trunk and doubled rows")
+"""Between them they take every turn; each of the others takes some of these."""
+
+
 @pytest.fixture(params=list(PATHS))
 def decoder(
     request: pytest.FixtureRequest, pair: Pair, monkeypatch: pytest.MonkeyPatch
@@ -122,6 +126,14 @@ def test_greedy_tokens_are_the_oracle_s(decoder: PairDecoder, shared: bool) -> N
         assert list(tokens) == expected
 
 
+@pytest.mark.parametrize(
+    "decoder",
+    [
+        pytest.param(path, marks=[] if path in JOINTS else [pytest.mark.slow])
+        for path in PATHS
+    ],
+    indirect=True,
+)
 def test_two_sampled_tokens_follow_their_exact_joint(decoder: PairDecoder) -> None:
     alphas = (-1.0, 0.0, 0.5, 2.0)
     sampling = Sampling(top_k=TOP_K, temperature=0.8)

