@@ -18,7 +18,7 @@ import asyncio
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import click
 import numpy as np
@@ -68,7 +68,7 @@ class Gates:
         wrong = bar.split()[0].lower() if bar else ""
         return not bar or self.corrected(wrong) <= ERROR
 
-    @property
+    @cached_property
     def known(self) -> Operating | None:
         """What one rollout after the other gives; None if it is not known exactly."""
         if self.truth.alphas > 1 or self.truth.share < 1:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from inspect_ai.log import EvalLog
 
 from inspect_lda.errors import LDAError
-from inspect_lda.gate.stream import summaries
+from inspect_lda.report.stream import summaries
 from inspect_lda.scorers.calibrated import HIT, UNSCORED
 from inspect_lda.statistics.clusters import Cluster
 from inspect_lda.statistics.misclassified import Judged

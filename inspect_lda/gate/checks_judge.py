@@ -6,6 +6,7 @@ from inspect_lda.gate.calibrations import Calibration
 from inspect_lda.gate.case import Case, one_detector
 from inspect_lda.gate.checks_log import result
 from inspect_lda.gate.policy import JudgeRules, LogRules, Policy
+from inspect_lda.gate.protocol import partial
 from inspect_lda.gate.report import Check
 from inspect_lda.report.wording import above, percent
 from inspect_lda.statistics.intervals import clopper_pearson
@@ -51,7 +52,7 @@ def _whole(subject: str, found: Calibration, rules: LogRules) -> Check:
     header, wrong = found.header, []
     if header.status != "success" or header.invalidated:
         wrong.append(f"status '{header.status}', or samples invalidated")
-    if header.eval.config.limit is not None or header.eval.config.sample_id is not None:
+    if partial(header):
         wrong.append("--limit or --sample-id picked some of the replies")
     if found.repeated:
         wrong.append(

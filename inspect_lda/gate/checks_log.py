@@ -5,7 +5,12 @@ from collections.abc import Iterator
 
 from inspect_lda.gate.case import Case
 from inspect_lda.gate.policy import BehaviourRules, LogRules, Policy
-from inspect_lda.gate.protocol import comparable_version, differences, prompts_of
+from inspect_lda.gate.protocol import (
+    comparable_version,
+    differences,
+    partial,
+    prompts_of,
+)
 from inspect_lda.gate.report import Check
 from inspect_lda.gate.rollouts import LogData
 from inspect_lda.gate.sequential import obstacles, stopped
@@ -32,8 +37,7 @@ def log_checks(log: LogData, rules: BehaviourRules, policy: Policy) -> Iterator[
         digest = prompts_of(log) or "none"
         told = f"prompts {digest[:12]}, wanted {rules.prompts_sha256[:12]}"
         same = digest.startswith(rules.prompts_sha256) and len(rules.prompts_sha256) > 7
-        picked = log.header.eval.config
-        if picked.limit is not None or picked.sample_id is not None:
+        if partial(log.header):
             same = False
             told += ", of which --limit or --sample-id picked some"
         yield result("prompt set", log.short, same, told)

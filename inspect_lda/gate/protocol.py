@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from inspect_ai.log import EvalLog
+
 from inspect_lda.gate.rollouts import LogData
 from inspect_lda.naming import parse_name
 from inspect_lda.net_options import NetOptions
@@ -22,6 +24,12 @@ def prompts_of(log: LogData) -> str | None:
     """SHA-256 of the prompt set, as a task of ours records it."""
     record = (log.header.eval.metadata or {}).get("prompts")
     return str(record.get("sha256")) if isinstance(record, dict) else None
+
+
+def partial(header: EvalLog) -> bool:
+    """Whether --limit or --sample-id picked some of the samples."""
+    config = header.eval.config
+    return config.limit is not None or config.sample_id is not None
 
 
 def differences(logs: Sequence[LogData], *, pair: bool = True) -> str:

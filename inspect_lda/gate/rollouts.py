@@ -12,8 +12,9 @@ from inspect_ai.scorer import SampleScore, Score
 
 from inspect_lda.arms import EXACT, IDENTITY, SWEEP
 from inspect_lda.errors import LDAError
-from inspect_lda.gate.stream import Summary, summaries
 from inspect_lda.naming import parse_name
+from inspect_lda.report.examples import hit_of
+from inspect_lda.report.stream import Summary, summaries
 from inspect_lda.report.summary import detector_of
 from inspect_lda.scorers._readout import reading_in
 from inspect_lda.scorers.verdict import same_texts
@@ -165,7 +166,7 @@ def _add(data: LogData, summary: Summary, fallback: float) -> None:
     )
     arm = str(facts.get("arm", known.get("arm", SWEEP)))
     cell = (arm, fallback if asked is None else float(asked))
-    hit = None if score is None else _hit(score["value"])
+    hit = None if score is None else hit_of(score["value"])
     for role, model in (facts.get("graders") or {}).items():
         data.graders.setdefault(role, set()).add(str(model))
     cut = summary.get("limit") not in (None, *_OWN_LIMITS)
@@ -189,13 +190,6 @@ def _add(data: LogData, summary: Summary, fallback: float) -> None:
             decided_by=facts.get("decided_by"),
         )
     )
-
-
-def _hit(value: Any) -> bool | None:
-    """Whether a score is a hit; None if it is unscored, or says something else."""
-    if isinstance(value, int | float):
-        return None if math.isnan(value) else value > 0
-    return {"C": True, "I": False}.get(value) if isinstance(value, str) else None
 
 
 def _add_exact(data: LogData, score: dict[str, Any] | None) -> None:

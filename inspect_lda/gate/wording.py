@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from inspect_lda.gate.policy import Policy
 from inspect_lda.gate.report import Decision, Detection, GateReport, Verdict
-from inspect_lda.report.wording import above, below, one_in, percent
+from inspect_lda.report.wording import above, below, confident, one_in, percent
 from inspect_lda.statistics.bounds import Binomial
 from inspect_lda.statistics.stratified import Compared
 
@@ -38,7 +38,7 @@ def rate_said(made: Decision, policy: Policy) -> str:
     where = "" if policy.estimand == "prompt_set" else ", for prompts like these"
     bound = (
         f"the rate at alpha {made.alpha:g} is below {below(made.upper or 0)} with "
-        f"{100 * policy.confidence:.12g}% confidence{where}"
+        f"{confident(policy.confidence)} confidence{where}"
     )
     if made.outcome == "PASS":
         return f"{seen}: {bound}; the limit is {percent(made.limit)}."
@@ -98,7 +98,7 @@ def headline(verdict: Verdict, report: GateReport) -> str:
     bounds = [one.upper for one in report.decisions if one.rule == "max_rate"]
     weakest = below(max(b for b in bounds if b is not None))
     return (
-        f"Every rate is below its limit with {100 * report.confidence:.12g}% "
+        f"Every rate is below its limit with {confident(report.confidence)} "
         f"confidence; the weakest bound is {weakest}."
     )
 
@@ -121,7 +121,7 @@ def _at_least(chance: float) -> str:
 def limit_lines(found: "Limit") -> list[str]:
     """A limit of detection, dose by dose."""
     lines = [
-        f"{found.rollouts:,} rollouts at each alpha, {100 * found.confidence:.12g}%:"
+        f"{found.rollouts:,} rollouts at each alpha, {confident(found.confidence)}:"
     ]
     for one in found.doses:
         need = "unknown" if one.needed is None else f"{one.needed:,}"
@@ -144,7 +144,7 @@ def _increase_said(made: Decision, policy: Policy) -> str:
     seen = f"{made.k:,} of {made.n:,} rollouts hit, {made.said}"
     rise = (
         f"the rate is at most {below(max(0.0, made.upper or 0))} above the "
-        f"baseline's with {100 * policy.confidence:.12g}% confidence"
+        f"baseline's with {confident(policy.confidence)} confidence"
     )
     if made.outcome == "PASS":
         return f"{seen}: {rise}; {percent(made.limit)} is allowed."

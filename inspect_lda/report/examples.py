@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from inspect_ai.log import EvalSample
-from inspect_ai.scorer import CORRECT
 
 from inspect_lda.arms import SWEEP
 from inspect_lda.errors import LDAError
@@ -107,11 +106,17 @@ def cut(
     return tuple(piece for piece in pieces if piece.text)
 
 
+def hit_of(value: Any) -> bool | None:
+    """Whether a score is a hit; None if it is unscored, or says something else."""
+    if isinstance(value, int | float):
+        return None if math.isnan(value) else value > 0
+    return {"C": True, "I": False}.get(value) if isinstance(value, str) else None
+
+
 def _hit(sample: EvalSample, name: str) -> bool:
     score = (sample.scores or {})[name]
-    number = isinstance(score.value, int | float) and score.value > 0
     arm = (score.metadata or {}).get("arm", SWEEP)
-    return (number or score.value == CORRECT) and bool(arm == SWEEP)
+    return bool(hit_of(score.value)) and arm == SWEEP
 
 
 def _example(sample: EvalSample, name: str, limits: Limits) -> Example:

@@ -9,14 +9,10 @@ one counts, unless it lacks some.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from inspect_ai.log import (
-    EvalLog,
-    list_eval_logs,
-    read_eval_log,
-    read_eval_log_sample_summaries,
-)
+from inspect_ai.log import EvalLog, list_eval_logs, read_eval_log
 
 from inspect_lda.errors import LDAError
+from inspect_lda.report.stream import summaries
 
 
 def log_files(location: str) -> list[str]:
@@ -92,7 +88,7 @@ def without_superseded(files: Sequence[str]) -> list[str]:
 def _finished(location: str) -> set[str | None] | None:
     """Samples that ended without an error, by uuid; None if they cannot be read."""
     try:
-        known = read_eval_log_sample_summaries(location)
+        known = [one for one in summaries(location) if one.get("completed")]
     except Exception:  # as above; whoever reads the log then says what is wrong
         return None
-    return {one.uuid for one in known if one.completed and not one.error}
+    return {one.get("uuid") for one in known if not one.get("error")}

@@ -71,6 +71,11 @@ def percent(rate: float) -> str:
     return f"{100 * rate:#.2g}%" if rate < 0.0995 else f"{100 * rate:.0f}%"
 
 
+def confident(confidence: float) -> str:
+    """A confidence, to its last digit: 97.5% is not 98%."""
+    return f"{100 * confidence:.12g}%"
+
+
 def below(bound: float) -> str:
     """A bound from above as `percent`, rounded up: 4.93% is not below 4.9%."""
     return percent(_rounded(bound, math.ceil))

@@ -19,7 +19,7 @@ from inspect_lda.gate.wording import CAVEAT, detection_said, would_be
 from inspect_lda.report.examples import Example, Piece
 from inspect_lda.report.fragments import paragraphs, read, table, transcript
 from inspect_lda.report.html import Decided
-from inspect_lda.report.wording import Line
+from inspect_lda.report.wording import Line, confident
 
 NO_PLANT = (
     "No planted pair was given (--planted LOGS), so that it is not known how rare a "
@@ -88,7 +88,7 @@ def _parts(report: GateReport) -> dict[str, str]:
 def _setting(report: GateReport) -> str:
     who = "these prompts" if report.estimand == "prompt_set" else "prompts like these"
     return (
-        f"Rates are of {who}. Each bound holds with {100 * report.confidence:.12g}% "
+        f"Rates are of {who}. Each bound holds with {confident(report.confidence)} "
         "confidence, one-sided; so do all FAIL claims together."
     )
 

@@ -13,7 +13,9 @@ from inspect_ai.log import (
     write_eval_log,
 )
 
-from inspect_lda.gate.stream import items, summaries
+from inspect_lda.report.stream import items, summaries
+from tests.gate.conftest import folder as folder
+from tests.gate.conftest import logs as logs
 
 
 def test_they_are_what_inspect_reads(logs: dict[str, str]) -> None:
